@@ -1,0 +1,79 @@
+"""What the sanity models share: an adapter around a function that answers one query without a network.
+
+They find faults in benchmarks: what `oracle` misses, no model can get; what `center`, `random` or `none` reach,
+a model gets for nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mpeval.errors import SampleError
+from mpeval.types import Capabilities, Point, Prediction, Query
+
+DECLINE = Prediction(text="There are none.", form="none")
+"""The answer where there is nothing to point at."""
+
+CAPABILITIES = Capabilities(media=("image", "images", "video"), grammar="none", coordinates="pixels")
+"""Points come as numbers, not as text."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A query that needs no preparation."""
+
+    query: Query
+    length: int = 0
+    nbytes: int = 0
+
+
+@dataclass
+class SanityModel:
+    """A `ModelAdapter` whose answers come from a function."""
+
+    name: str
+    answer: Callable[[Query], Prediction]
+    """Raises `SampleError` for a query that it cannot answer."""
+    capabilities: Capabilities = CAPABILITIES
+    revision: Mapping[str, Any] | None = None
+    """What else makes its answers, such as the hash of a file."""
+
+    def identity(self) -> dict[str, Any]:
+        return {"model": self.name, **(self.revision or {})}
+
+    def prepare(self, query: Query) -> Asked:
+        return Asked(query)
+
+    def generate(self, batch: Sequence[Any]) -> list[Prediction]:
+        """One prediction for each `Asked`."""
+        return [self._answer(asked.query) for asked in batch]
+
+    def _answer(self, query: Query) -> Prediction:
+        try:
+            return self.answer(query)
+        except SampleError as error:
+            return Prediction(error=str(error))
+
+
+def is_count_question(query: Query) -> bool:
+    """Whether a number is asked for. The sanity models know questions only by how they begin."""
+    return re.match(r"\s*(how many|count)\b", query.prompt, re.IGNORECASE) is not None
+
+
+def count_text(count: int) -> str:
+    """A count in the words that MolmoPoint was trained to write it in."""
+    return f"Counting the objects shows a total of {count}."
+
+
+def one_point(query: Query, x: float, y: float) -> Prediction:
+    """The answer that there is one thing and that it is at x, y (pixels; the first picture or frame)."""
+    point = Point(
+        x,
+        y,
+        time=0.0 if query.media.kind == "video" else None,
+        image=0 if query.media.kind == "images" else None,
+    )
+    return Prediction(text=count_text(1) if is_count_question(query) else "", points=(point,), form="points")

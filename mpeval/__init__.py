@@ -1,0 +1,3 @@
+"""mpeval: how well vision-language models point, in images, on screens and in video."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,5 @@
+"""`python -m mpeval`."""
+
+from mpeval.cli import main
+
+main()

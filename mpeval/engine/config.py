@@ -1,0 +1,259 @@
+"""The configuration of a checkpoint, read from the released `config.json` and checked before any weight is."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mpeval.errors import UserError
+
+
+@dataclass(frozen=True)
+class VisionConfig:
+    width: int
+    mlp_width: int
+    heads: int
+    head_dim: int
+    layers: int
+    """Blocks that are built: those after the last used output are not."""
+    outputs: tuple[int, ...]
+    """Blocks whose outputs are concatenated, in this order."""
+    patch_size: int
+    crop_size: tuple[int, int]
+    """Height, width in pixels of one crop."""
+    positions: int
+    norm_eps: float
+    activation: str
+
+    @property
+    def feature_width(self) -> int:
+        return self.width * len(self.outputs)
+
+    @property
+    def patch_grid(self) -> tuple[int, int]:
+        """Rows, columns of patches in a crop."""
+        return self.crop_size[0] // self.patch_size, self.crop_size[1] // self.patch_size
+
+
+@dataclass(frozen=True)
+class ConnectorConfig:
+    width: int
+    heads: int
+    head_dim: int
+    mlp_width: int
+    output_layer: bool
+    positional_embeddings: int | None
+    mask_padding: bool
+
+
+@dataclass(frozen=True)
+class DecoderConfig:
+    width: int
+    mlp_width: int
+    layers: int
+    heads: int
+    kv_heads: int
+    head_dim: int
+    vocabulary: int
+    extra_vocabulary: int
+    norm_eps: float
+    rope_theta: float
+    qk_norm: str | None
+    """`qwen3` (a norm a head), `olmo3` (a norm over all heads) or None."""
+    qkv_bias: bool
+    norm_after: bool
+    tied_head: bool
+    max_length: int
+
+
+@dataclass(frozen=True)
+class PointerConfig:
+    """The grounding-token heads (paper section 3)."""
+
+    width: int
+    rope_theta: float
+    norm_eps: float
+
+
+@dataclass(frozen=True)
+class TokenIds:
+    """Ids of the special tokens; None where a family has none."""
+
+    image_start: int
+    image_end: int
+    image_patch: int
+    image_column: int
+    low_res_start: int
+    frame_start: int
+    frame_end: int
+    image_low: int | None = None
+    """Low-resolution image tokens, which can be seen but not pointed at."""
+    patch: int | None = None
+    subpatch: int | None = None
+    location: int | None = None
+
+    @property
+    def media(self) -> tuple[int, ...]:
+        """Tokens that attend to each other in both directions."""
+        ids = (self.image_start, self.image_end, self.image_patch, self.image_column, self.low_res_start)
+        ids += (self.frame_start, self.frame_end)
+        return ids if self.image_low is None else (*ids, self.image_low)
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    family: str
+    """`molmo_point` (grounding tokens) or `molmo2` (text coordinates)."""
+    vision: VisionConfig
+    connector: ConnectorConfig
+    decoder: DecoderConfig
+    pointer: PointerConfig | None
+    tokens: TokenIds
+    raw: dict[str, Any]
+    """The file as read, for what only preprocessing needs."""
+
+    @classmethod
+    def load(cls, path: Path) -> ModelConfig:
+        """Read `config.json`. Raises `UserError` for a missing file, a missing key or an unsupported value."""
+        try:
+            raw = json.loads(path.read_text())
+        except FileNotFoundError as error:
+            raise UserError(f"{path} is missing: give the folder of a checkpoint in the released layout") from error
+        except (OSError, ValueError) as error:
+            raise UserError(f"{path} is not readable JSON ({error}): fetch the file again") from error
+        return cls.from_json(raw, str(path))
+
+    @classmethod
+    def from_json(cls, raw: dict[str, Any], where: str = "config.json") -> ModelConfig:
+        """Build from the released `config.json` (model_type `molmo_point` or `molmo2`)."""
+        root = _Section(raw, where, "")
+        family = root["model_type"]
+        if family not in ("molmo_point", "molmo2"):
+            raise UserError(f"{where}: model_type {family!r} is not supported: expected molmo_point or molmo2")
+        pointing = family == "molmo_point"
+        vit, adapter = root.section("vit_config"), root.section("adapter_config")
+        if vit["num_attention_heads"] != vit["num_key_value_heads"]:
+            raise UserError(f"{where}: vit_config.num_key_value_heads must equal num_attention_heads")
+        return cls(
+            family=family,
+            vision=_vision(vit, adapter),
+            connector=_connector(adapter),
+            decoder=_decoder(root.section("text_config")),
+            pointer=_pointer(root) if pointing else None,
+            tokens=_tokens(root, pointing),
+            raw=raw,
+        )
+
+
+class _Section:
+    """A part of the configuration whose missing keys are named in full."""
+
+    def __init__(self, values: Any, where: str, prefix: str) -> None:
+        if not isinstance(values, dict):
+            raise UserError(f"{where}: {prefix.rstrip('.') or 'the file'} must be an object")
+        self.values, self.where, self.prefix = values, where, prefix
+
+    def __getitem__(self, key: str) -> Any:
+        if key not in self.values:
+            raise UserError(f"{self.where}: the key {self.prefix}{key} is missing: fetch the file again")
+        return self.values[key]
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return self.values.get(key, default)
+
+    def section(self, key: str) -> _Section:
+        return _Section(self[key], self.where, f"{self.prefix}{key}.")
+
+    def require(self, key: str, *allowed: Any) -> None:
+        if self.get(key, allowed[0]) not in allowed:
+            options = " or ".join(map(repr, allowed))
+            raise UserError(f"{self.where}: {self.prefix}{key} = {self[key]!r} is not supported: expected {options}")
+
+
+def _vision(vit: _Section, adapter: _Section) -> VisionConfig:
+    layers = vit["num_hidden_layers"]
+    outputs = tuple(i if i >= 0 else layers + i for i in adapter["vit_layers"])
+    height, width = vit["image_default_input_size"]
+    return VisionConfig(
+        width=vit["hidden_size"],
+        mlp_width=vit["intermediate_size"],
+        heads=vit["num_attention_heads"],
+        head_dim=vit["head_dim"],
+        layers=max(outputs) + 1,
+        outputs=outputs,
+        patch_size=vit["image_patch_size"],
+        crop_size=(height, width),
+        positions=vit["image_num_pos"],
+        norm_eps=vit["layer_norm_eps"],
+        activation=vit["hidden_act"],
+    )
+
+
+def _connector(adapter: _Section) -> ConnectorConfig:
+    adapter.require("hidden_act", "silu")
+    return ConnectorConfig(
+        width=adapter["hidden_size"],
+        heads=adapter["num_attention_heads"],
+        head_dim=adapter["head_dim"],
+        mlp_width=adapter["intermediate_size"],
+        output_layer=adapter.get("attention_pooling_out_layer", True),
+        positional_embeddings=adapter.get("positional_embeddings") or None,
+        mask_padding=adapter.get("pooling_attention_mask", True),
+    )
+
+
+def _decoder(text: _Section) -> DecoderConfig:
+    text.require("hidden_act", "silu")
+    text.require("rope_scaling", None)
+    text.require("qk_norm_type", "qwen3", "olmo3", "olmo")
+    return DecoderConfig(
+        width=text["hidden_size"],
+        mlp_width=text["intermediate_size"],
+        layers=text["num_hidden_layers"],
+        heads=text["num_attention_heads"],
+        kv_heads=text["num_key_value_heads"],
+        head_dim=text["head_dim"],
+        vocabulary=text["vocab_size"],
+        extra_vocabulary=text.get("additional_vocab_size") or 0,
+        norm_eps=text["layer_norm_eps"],
+        rope_theta=text["rope_theta"],
+        qk_norm=text.get("qk_norm_type", "qwen3") if text.get("use_qk_norm", True) else None,
+        qkv_bias=text.get("qkv_bias", False),
+        norm_after=text.get("norm_after", False),
+        tied_head=text.get("tie_word_embeddings", False),
+        max_length=text["max_position_embeddings"],
+    )
+
+
+def _pointer(root: _Section) -> PointerConfig:
+    # One architecture was released; the switches of its development are refused rather than half supported.
+    root.require("patch_location", "3x3")
+    root.require("no_more_points_class", True)
+    root.require("norm_logits", True)
+    root.require("layer_norm_x", True)
+    root.require("token_prediction_rotary", "one_d")
+    root.require("embed_selected_vit_patch", "linear")
+    root.require("embed_location", False)
+    return PointerConfig(
+        width=root["patch_embed_dim"],
+        rope_theta=root["token_prediction_rotary_theta"],
+        norm_eps=root.section("text_config")["layer_norm_eps"],
+    )
+
+
+def _tokens(root: _Section, pointing: bool) -> TokenIds:
+    return TokenIds(
+        image_start=root["image_start_token_id"],
+        image_end=root["image_end_token_id"],
+        image_patch=root["image_patch_id"],
+        image_column=root["image_col_id"],
+        low_res_start=root["low_res_image_start_token_id"],
+        frame_start=root["frame_start_token_id"],
+        frame_end=root["frame_end_token_id"],
+        image_low=root["image_non_indexable_patch_id"] if pointing else root.get("image_low_res_id"),
+        patch=root["patch_token_id"] if pointing else None,
+        subpatch=root["subpatch_token_id"] if pointing else None,
+        location=root["location_token_id"] if pointing else None,
+    )

@@ -1,0 +1,264 @@
+"""What may be generated next while pointing: the constraint machine, for a whole batch at once.
+
+A sample is in one of three phases. In TEXT it may write any token or begin a point with PATCH; PATCH leads to
+SUBPATCH, SUBPATCH to LOCATION, LOCATION back to TEXT; a triple is never broken. Image tokens never decrease, patches
+within one image token increase, and after no-more-points the answer holds no further point (paper, section 4.2).
+The two released programs decide differently where a choice is forbidden; both are here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from mpeval.engine.config import TokenIds
+from mpeval.engine.model import NO_MORE_POINTS
+from mpeval.grounding.heads import LOCATIONS
+
+TEXT, SUBPATCH_NEXT, LOCATION_NEXT = 0, 1, 2
+FORBIDDEN = float("-inf")
+HF_SMALL = -100_000.0
+"""What hf writes where a token has no score of its own."""
+
+
+@dataclass
+class StepScores:
+    """One decoding step's raw scores, before any constraint."""
+
+    tokens: Tensor
+    """[batch, vocabulary]."""
+    patch: Tensor | None = None
+    """[batch, P + 1], no-more-points last; None right after the prefill, when no point can begin."""
+    subpatch: Tensor | None = None
+    """[batch, S]; meaningful where the last token was PATCH."""
+    subpatch_valid: Tensor | None = None
+    """[batch, S] bool: patches that the chosen image token really pools."""
+    location: Tensor | None = None
+    """[batch, 9]; meaningful where the last token was SUBPATCH."""
+
+
+@dataclass
+class Choice:
+    """One decoded token a sample; `patch`, `subpatch` and `location` are -1 where the token is not theirs."""
+
+    token: Tensor
+    patch: Tensor
+    subpatch: Tensor
+    location: Tensor
+
+
+@dataclass
+class PointerState:
+    """Where each sample of a batch stands."""
+
+    phase: Tensor
+    patch: Tensor
+    """The last selected image token; -1 before the first, and after no-more-points."""
+    subpatch: Tensor
+    """The last selected patch within it; -1 before the first."""
+    earlier_patch: Tensor
+    """The image token of the last *finished* point: differs from `patch` while a triple is open."""
+    earlier_subpatch: Tensor
+    """The patch of the point before the last."""
+    located: Tensor
+    """bool: the last token was LOCATION."""
+    finished: Tensor
+    """bool: no-more-points was selected, or there is nothing to point at."""
+    pool_width: Tensor
+    """Patches behind one image token of this sample at most (4 in images, 9 in video)."""
+    started: bool = False
+    """Whether a token was generated: the first is never a point."""
+
+    @classmethod
+    def initial(cls, can_point: Tensor, pool_width: Tensor) -> PointerState:
+        """can_point [batch] bool: whether the sample has anything to point at; pool_width [batch]."""
+        none = torch.full_like(can_point, -1, dtype=torch.long)
+        no = torch.zeros_like(can_point)
+        return cls(torch.zeros_like(none), none, none, none, none, no, ~can_point, pool_width)
+
+    def advance(self, choice: Choice, tokens: TokenIds) -> PointerState:
+        """The state after `choice` is fed."""
+        is_patch, is_subpatch = choice.token == tokens.patch, choice.token == tokens.subpatch
+        is_location = choice.token == tokens.location
+        no_more = is_patch & (choice.patch == NO_MORE_POINTS)
+        phase = torch.zeros_like(self.phase)
+        phase = phase.masked_fill(is_patch & ~no_more, SUBPATCH_NEXT).masked_fill(is_subpatch, LOCATION_NEXT)
+        return PointerState(
+            phase=phase,
+            patch=torch.where(no_more, -1, torch.where(is_patch, choice.patch, self.patch)),
+            subpatch=torch.where(is_subpatch, choice.subpatch, self.subpatch),
+            earlier_patch=torch.where(is_location, self.patch, self.earlier_patch),
+            earlier_subpatch=torch.where(is_subpatch, self.subpatch, self.earlier_subpatch),
+            located=is_location,
+            finished=self.finished | no_more,
+            pool_width=self.pool_width,
+            started=True,
+        )
+
+
+class Constraints(Protocol):
+    def choose(self, state: PointerState, scores: StepScores, forced: int | None = None) -> Choice:
+        """The next token of each sample, and what it points at. `forced`: a token that every sample must write."""
+
+    def rotation(self, before: PointerState, after: PointerState) -> Tensor:
+        """[batch]: the image token whose position rotates the next PATCH query, -1 for none."""
+
+
+class NativeConstraints:
+    """allenai/molmo2, olmo/models/molmo_point/molmo_point.py, `generate`: mask what is forbidden, then take the argmax."""
+
+    def __init__(self, tokens: TokenIds) -> None:
+        self.tokens = tokens
+
+    def choose(self, state: PointerState, scores: StepScores, forced: int | None = None) -> Choice:
+        token = self.token_scores(state, scores, forced).argmax(-1)
+        none = torch.full_like(token, -1)
+        patch = subpatch = location = none
+        if scores.patch is not None:
+            assert scores.subpatch is not None and scores.location is not None
+            column = self.patch_scores(state, scores, forced_end=forced is not None).argmax(-1)
+            column = column.masked_fill(column == scores.patch.shape[-1] - 1, NO_MORE_POINTS)
+            patch = torch.where(token == self.tokens.patch, column, none)
+            best = self.subpatch_scores(state, scores).argmax(-1)
+            subpatch = torch.where(token == self.tokens.subpatch, best, none)
+            location = torch.where(token == self.tokens.location, scores.location.argmax(-1), none)
+        return Choice(token, patch, subpatch, location)
+
+    def rotation(self, before: PointerState, after: PointerState) -> Tensor:
+        return after.patch
+
+    def token_scores(self, state: PointerState, scores: StepScores, forced: int | None = None) -> Tensor:
+        """[batch, vocabulary] with forbidden tokens at -inf."""
+        t = self.tokens
+        out = scores.tokens.clone()
+        in_text = state.phase == TEXT
+        may_point = in_text & ~state.finished if state.started else torch.zeros_like(in_text)
+        out[:, t.patch] = out[:, t.patch].masked_fill(~may_point, FORBIDDEN)
+        out[:, t.subpatch] = FORBIDDEN
+        out[:, t.location] = FORBIDDEN
+        if forced is not None:
+            out = _only(out, torch.ones_like(in_text), forced)
+        out = _only(out, state.phase == SUBPATCH_NEXT, t.subpatch)
+        return _only(out, state.phase == LOCATION_NEXT, t.location)
+
+    def patch_scores(self, state: PointerState, scores: StepScores, forced_end: bool = False) -> Tensor:
+        """[batch, P + 1] with forbidden image tokens at -inf.
+
+        forced_end: in a forced single point, the second PATCH must be no-more-points.
+        """
+        assert scores.patch is not None
+        columns = torch.arange(scores.patch.shape[-1], device=scores.patch.device)[None]
+        used_up = self._used_up(state, scores)
+        out = scores.patch.masked_fill(columns < (state.patch + used_up)[:, None], FORBIDDEN)
+        first = state.patch < 0
+        out[:, -1] = out[:, -1].masked_fill(first, FORBIDDEN)
+        return _only(out, ~first, out.shape[-1] - 1, keep=True) if forced_end else out
+
+    def subpatch_scores(self, state: PointerState, scores: StepScores) -> Tensor:
+        """[batch, S]: absent patches, and those up to the last one chosen in the same image token, at -inf."""
+        assert scores.subpatch is not None and scores.subpatch_valid is not None
+        columns = torch.arange(scores.subpatch.shape[-1], device=scores.subpatch.device)[None]
+        again = (state.patch == state.earlier_patch) & (state.phase == SUBPATCH_NEXT)
+        taken = again[:, None] & (columns <= state.subpatch[:, None])
+        return scores.subpatch.masked_fill(taken | ~scores.subpatch_valid, FORBIDDEN)
+
+    def _used_up(self, state: PointerState, scores: StepScores) -> Tensor:
+        """[batch] 0 or 1: no patch is left after the last one in the last image token.
+
+        The release compares with the pooling size, which lets an image token at a ragged edge be chosen twice;
+        we count the patches that are there.
+        """
+        assert scores.subpatch_valid is not None
+        last = scores.subpatch_valid.shape[-1] - 1 - scores.subpatch_valid.flip(-1).long().argmax(-1)
+        return ((state.patch >= 0) & (state.subpatch >= last)).long()
+
+
+class HfConstraints:
+    """allenai/molmo2, olmo/hf_model/modeling_molmo_point.py: one extended vocabulary, argmax of the patch before masking."""
+
+    def __init__(self, tokens: TokenIds) -> None:
+        self.tokens = tokens
+
+    def choose(self, state: PointerState, scores: StepScores, forced: int | None = None) -> Choice:
+        if forced is not None:
+            raise ValueError("hf semantics has no forced decoding: the released program has none")
+        extended = self.process(state, self.extend(scores, self._sizes(scores)), self._sizes(scores))
+        base = scores.tokens.shape[-1]
+        chosen = extended.argmax(-1)
+        patches, subpatches = self._sizes(scores)
+        none = torch.full_like(chosen, -1)
+        offset = chosen - base
+        is_patch = (offset >= 0) & (offset < patches)
+        is_subpatch = (offset >= patches) & (offset < patches + subpatches)
+        is_location = offset >= patches + subpatches
+        token = chosen.masked_fill(is_patch, self.tokens.patch or 0)
+        token = token.masked_fill(is_subpatch, self.tokens.subpatch or 0)
+        token = token.masked_fill(is_location, self.tokens.location or 0)
+        return Choice(
+            token,
+            torch.where(is_patch, offset.masked_fill(offset == patches - 1, NO_MORE_POINTS), none),
+            torch.where(is_subpatch, offset - patches, none),
+            torch.where(is_location, offset - patches - subpatches, none),
+        )
+
+    def rotation(self, before: PointerState, after: PointerState) -> Tensor:
+        # hf rotates by the image token selected before the token that is fed
+        return before.patch
+
+    def extend(self, scores: StepScores, sizes: tuple[int, int]) -> Tensor:
+        """[batch, vocabulary + (P + 1) + S + 9]: PATCH's score sits on the best image token, all else on its own."""
+        t, tokens = self.tokens, scores.tokens.clone()
+        patch_score = tokens[:, t.patch].clone()
+        tokens[:, [t.patch, t.subpatch, t.location]] = HF_SMALL
+        batch = len(tokens)
+        patch = tokens.new_full((batch, sizes[0]), HF_SMALL)
+        if scores.patch is not None:
+            patch = patch.scatter(1, scores.patch.argmax(-1, keepdim=True), patch_score[:, None])
+        subpatch = tokens.new_full((batch, sizes[1]), HF_SMALL)
+        if scores.subpatch is not None and scores.subpatch_valid is not None:
+            subpatch = scores.subpatch.masked_fill(~scores.subpatch_valid, HF_SMALL)
+        location = tokens.new_full((batch, LOCATIONS), HF_SMALL) if scores.location is None else scores.location
+        return torch.cat((tokens, patch, subpatch, location), dim=-1)
+
+    def process(self, state: PointerState, extended: Tensor, sizes: tuple[int, int]) -> Tensor:
+        """`extended` with what hf's logit processor forbids at -inf."""
+        patches, subpatches = sizes
+        base = extended.shape[-1] - patches - subpatches - LOCATIONS
+        columns = torch.arange(extended.shape[-1], device=extended.device)[None] - base
+        is_point = columns >= 0
+        is_patch = is_point & (columns < patches)
+        is_subpatch = (columns >= patches) & (columns < patches + subpatches)
+        is_location = columns >= patches + subpatches
+
+        # In text: no earlier image token, nor the last one where its last patch is taken. Right after LOCATION the
+        # processor does not yet see the patch just taken.
+        seen = torch.where(state.located, state.earlier_subpatch, state.subpatch)
+        bound = state.patch + ((state.patch >= 0) & (seen == state.pool_width - 1))
+        text = is_subpatch | is_location | (is_patch & (columns < bound[:, None]))
+        again = (state.patch == state.earlier_patch)[:, None]
+        taken = again & (columns - patches <= state.subpatch[:, None])
+        forbidden = torch.where((state.phase == SUBPATCH_NEXT)[:, None], ~is_subpatch | taken, text)
+        forbidden = torch.where((state.phase == LOCATION_NEXT)[:, None], ~is_location, forbidden)
+        forbidden = torch.where(state.finished[:, None], is_point, forbidden)
+        return extended.masked_fill(forbidden, FORBIDDEN)
+
+    def stuck(self, state: PointerState) -> Tensor:
+        """[batch] bool: an image token was chosen again whose last patch is taken; the released program dies here."""
+        again = (state.phase == SUBPATCH_NEXT) & (state.patch == state.earlier_patch)
+        return again & (state.subpatch == state.pool_width - 1)
+
+    def _sizes(self, scores: StepScores) -> tuple[int, int]:
+        patch = 0 if scores.patch is None else scores.patch.shape[-1]
+        return patch, 0 if scores.subpatch is None else scores.subpatch.shape[-1]
+
+
+def _only(scores: Tensor, rows: Tensor, column: int | None, keep: bool = False) -> Tensor:
+    """Leave `column` alone in the chosen rows: everything else becomes -inf. keep: with its own score, else 0."""
+    assert column is not None
+    alone = torch.full_like(scores, FORBIDDEN)
+    alone[:, column] = scores[:, column] if keep else 0.0
+    return torch.where(rows[:, None], alone, scores)
+

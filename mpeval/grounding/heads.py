@@ -1,0 +1,113 @@
+"""The pointing heads: which image token, which patch within it, which ninth of the patch (paper, sections 3.1 to 3.4)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from mpeval.engine.config import ModelConfig
+from mpeval.engine.decoder import RMSNorm, rotary_tables, rotate
+
+NOT_POINTABLE = -1e8
+"""Logit of an image token that cannot be chosen at all."""
+LOCATIONS = 9
+
+
+@dataclass
+class PointerKeys:
+    """What the heads remember of a batch's media after the prefill."""
+
+    patch_keys: Tensor
+    """[batch, P + 1, width]: rotated keys of image tokens; the last one is no-more-points."""
+    pointable: Tensor
+    """[batch, P + 1] bool."""
+    key_count: Tensor
+    """[batch]: each sample's own number of keys, no-more-points included."""
+    positions: Tensor
+    """[batch, P]: rank of each image token among the sample's pointable ones (0 for the others)."""
+    pooling: Tensor
+    """[batch, P, S]: rows of `features` that each image token pools; -1 where there is none."""
+    features: Tensor
+    """[patches, feature_width]: ViT features of the whole batch."""
+    image_features: Tensor
+    """[batch, P, width]: connector features, added to PATCH's embedding."""
+
+    @property
+    def no_more_points(self) -> int:
+        """Column of the no-more-points class."""
+        return self.patch_keys.shape[1] - 1
+
+
+class LearnedVector(nn.Module):
+    """The key of the no-more-points class."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.vector = nn.Parameter(torch.zeros(width))
+
+
+class PointPredictor(nn.Module):
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        assert config.pointer is not None
+        pointer, width, features = config.pointer, config.decoder.width, config.vision.feature_width
+        self.config = pointer
+        self.x_norm = RMSNorm(width, pointer.norm_eps)
+        self.patch_q = nn.Linear(width, pointer.width)
+        self.patch_k = nn.Linear(width, pointer.width)
+        self.subpatch_q = nn.Linear(width, pointer.width)
+        self.subpatch_k = nn.Linear(features, pointer.width)
+        self.subpatch_loc_k = nn.Linear(width, LOCATIONS)
+        self.add_no_point_class_embed = LearnedVector(pointer.width)
+
+    def build_keys(
+        self, hidden: Tensor, pointable: Tensor, real: Tensor, pooling: Tensor, features: Tensor, images: Tensor
+    ) -> PointerKeys:
+        """Keys from the decoder's states (before the final norm) at the image tokens.
+
+        hidden [batch, P, width], pointable and real [batch, P] bool (real: not padding of a shorter sample);
+        the rest as `PointerKeys` holds it.
+        """
+        positions = (pointable.cumsum(-1) - 1).clamp(min=0)
+        keys = self._rotate(self.patch_k(self.x_norm(hidden)), positions)
+        # no-more-points stays unrotated: section 3.4 gives it position 0
+        no_more = self.add_no_point_class_embed.vector.to(keys.dtype).expand(len(keys), 1, -1)
+        return PointerKeys(
+            patch_keys=torch.cat((keys, no_more), dim=1),
+            pointable=torch.cat((pointable, pointable.new_ones(len(keys), 1)), dim=1),
+            key_count=real.sum(-1) + 1,
+            positions=positions,
+            pooling=pooling,
+            features=features,
+            image_features=images,
+        )
+
+    def patch_logits(self, hidden: Tensor, rows: Tensor, keys: PointerKeys, previous: Tensor) -> Tensor:
+        """Scores of image tokens and, last, of no-more-points.
+
+        hidden [n, width] before the final norm, rows [n]: the sample of each query, previous [n]: the last
+        selected image token, -1 where there is none. Returns [n, P + 1].
+        """
+        position = keys.positions[rows, previous.clamp(min=0)] * (previous >= 0)
+        query = self._rotate(self.patch_q(self.x_norm(hidden)), position)
+        scores = torch.einsum("ne,nke->nk", query, keys.patch_keys[rows])
+        scores = scores / keys.key_count[rows, None].to(scores.dtype).sqrt()
+        return scores.masked_fill(~keys.pointable[rows], NOT_POINTABLE)
+
+    def subpatch_logits(self, hidden: Tensor, rows: Tensor, keys: PointerKeys, patch: Tensor) -> tuple[Tensor, Tensor]:
+        """Scores [n, S] of the patches pooled into image token `patch` [n], and which of them exist [n, S] bool."""
+        pooled = keys.pooling[rows, patch]
+        candidates = self.subpatch_k(keys.features[pooled.clamp(min=0)])
+        scores = torch.einsum("ne,nse->ns", self.subpatch_q(self.x_norm(hidden)), candidates)
+        return scores / math.sqrt(self.config.width), pooled >= 0
+
+    def location_logits(self, hidden: Tensor) -> Tensor:
+        """Scores [n, 9] of the places in a patch. The release reads the un-normed state at inference."""
+        return self.subpatch_loc_k(hidden)
+
+    def _rotate(self, x: Tensor, positions: Tensor) -> Tensor:
+        cos, sin = rotary_tables(positions, self.config.width, self.config.rope_theta)
+        return rotate(x.float(), cos, sin).to(x.dtype)

@@ -1,0 +1,1 @@
+"""Text to points and counts. No parser here raises, whatever the text."""

@@ -1,0 +1,431 @@
+"""The run store: one model on one benchmark, asked in one way.
+
+A run is a folder with two files. `run.json`, the manifest, says what the run is (its identity) and what is
+known of how it came about. `run.sqlite` holds one row a sample: all that scoring needs, so that a run is
+scored again under any protocol without the dataset and without the model.
+
+Identity: model (weights, revision), data revision, elicitation and seed. Recorded, but no identity: versions,
+device, batch size, command, times. A batch is one transaction, so a process killed at any moment leaves whole
+batches, and the same command goes on from there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import re
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from mpeval.errors import UserError
+from mpeval.types import Card, Elicitation, ModelAdapter, Prediction, Struct, Target
+
+SCHEMA = 1
+"""Version of both files. Raise it with any change that an older mpeval would misread."""
+
+MANIFEST = "run.json"
+DATABASE = "run.sqlite"
+
+_TABLES = f"""
+begin;
+create table samples (
+    sample_id text primary key,
+    position integer not null,
+    media_sha256 text,
+    width integer,
+    height integer,
+    prompt text not null,
+    target text not null,
+    slices text not null,
+    prediction text not null,
+    failed integer not null
+) strict;
+create table run (identity_hash text not null) strict;
+pragma user_version = {SCHEMA};
+"""
+
+_PUT = """
+insert into samples values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+on conflict (sample_id) do update set
+    media_sha256 = excluded.media_sha256, width = excluded.width, height = excluded.height,
+    prompt = excluded.prompt, prediction = excluded.prediction, failed = excluded.failed
+where samples.failed
+"""
+
+
+class Row(msgspec.Struct, frozen=True):
+    """One sample of a run as it is stored."""
+
+    sample_id: str
+    position: int
+    """Zero-based index in the benchmark's published order."""
+    media_sha256: str | None
+    """None, like `size`, where the media could not be read."""
+    size: tuple[int, int] | None
+    """Width, height of the original media in pixels."""
+    prompt: str
+    target: Target
+    slices: dict[str, str]
+    prediction: Prediction
+
+
+class Session(msgspec.Struct, omit_defaults=True):
+    """One call of the command that worked on the run: recorded, never compared."""
+
+    started: str
+    """ISO 8601, UTC."""
+    command: str
+    versions: dict[str, str]
+    device: str
+    dtype: str
+    batch_size: int
+    limit: int | None = None
+    ended: str | None = None
+    """None: still at work, or killed."""
+    generated: int = 0
+    """Samples answered in this session."""
+
+
+class Manifest(Struct, frozen=True):
+    """What a run is."""
+
+    schema: int
+    model: str
+    benchmark: str
+    protocol: str
+    """The protocol it was made for; its elicitation is in `identity`."""
+    identity: dict[str, Any]
+    expected: int
+    """The most samples that a command asked for; fewer rows mean an unfinished run."""
+    sessions: tuple[Session, ...] = ()
+
+    @property
+    def elicitation(self) -> Elicitation:
+        return msgspec.convert(self.identity["elicitation"], Elicitation)
+
+
+def run_identity(adapter: ModelAdapter, card: Card, elicitation: Elicitation, seed: int) -> dict[str, Any]:
+    """All that decides the answers, as JSON values.
+
+    Fields of the elicitation at their defaults are left out: a field added later leaves old runs as they are.
+    """
+    return msgspec.to_builtins(
+        {
+            "model": {"name": adapter.name, **adapter.identity()},
+            "benchmark": {"name": card.name, "revision": card.revision},
+            "elicitation": elicitation,
+            "seed": seed,
+        }
+    )
+
+
+def identity_hash(identity: Mapping[str, Any]) -> str:
+    """SHA-256 of the identity's canonical JSON, 64 hexadecimal digits."""
+    return hashlib.sha256(msgspec.json.encode(identity, order="sorted")).hexdigest()
+
+
+def run_folder(out: Path, identity: Mapping[str, Any]) -> Path:
+    """`OUT/MODEL/BENCHMARK/ELICITATION-HASH`: readable, and another identity gets another folder."""
+    parts = (identity["model"]["name"], identity["benchmark"]["name"], identity["elicitation"]["name"])
+    model, benchmark, elicitation = (re.sub(r"[^\w.+-]+", "-", part).strip("-.") for part in parts)
+    return out / model / benchmark / f"{elicitation}-{identity_hash(identity)[:8]}"
+
+
+def find_runs(paths: Iterable[Path]) -> list[Path]:
+    """Run folders at or below the given ones, in order. Raises `UserError` for a path that holds none."""
+    found: dict[Path, None] = {}
+    for path in paths:
+        runs = sorted(each.parent for each in path.rglob(MANIFEST)) if path.is_dir() else []
+        if not runs:
+            raise UserError(f"no run in {path}: give a folder that holds {MANIFEST}, or one above it")
+        found.update(dict.fromkeys(runs))
+    return list(found)
+
+
+class Run:
+    """An open run. Make one with `Run.write` or `Run.read`; close it, or use it in a `with` statement."""
+
+    def __init__(
+        self, path: Path, manifest: Manifest, database: sqlite3.Connection, lock: int | None
+    ) -> None:
+        self.path = path
+        self.manifest = manifest
+        self._database = database
+        self._lock = lock
+
+    @classmethod
+    def write(cls, path: Path, manifest: Manifest, fresh: bool = False) -> Run:
+        """Begin a run, or go on with the one of the same identity that the folder holds.
+
+        fresh: throw away the run that is there, whatever it is. Raises `UserError` for a folder that cannot
+        be written, holds another identity or a damaged run, or is being written by another process.
+        """
+        with _readable_errors(path):
+            path.mkdir(parents=True, exist_ok=True)
+            lock = _lock(path)
+            try:
+                if fresh:
+                    _remove(path)
+                manifest = _continued(path, manifest)
+                _write_manifest(path, manifest)
+                database = _open_for_writing(path, identity_hash(manifest.identity))
+            except BaseException:
+                os.close(lock)
+                raise
+        return cls(path, manifest, database, lock)
+
+    @classmethod
+    def read(cls, path: Path) -> Run:
+        """Open a run for reading, also while it is being written on a local disk."""
+        manifest = read_manifest(path)
+        with _readable_errors(path):
+            if not (path / DATABASE).exists():
+                raise UserError(f"{path} has no {DATABASE}: the run has not begun; run its command again")
+            database = sqlite3.connect(f"{(path / DATABASE).absolute().as_uri()}?mode=ro", uri=True)
+            _check_database(database, path, identity_hash(manifest.identity))
+        return cls(path, manifest, database, lock=None)
+
+    def done(self) -> set[str]:
+        """Ids of the samples that have an answer. Failed ones are not among them: they are asked again."""
+        with _readable_errors(self.path):
+            return {
+                row[0] for row in self._database.execute("select sample_id from samples where not failed")
+            }
+
+    def put(self, rows: Sequence[Row]) -> None:
+        """Store a batch in one transaction. A row that has an answer is never replaced."""
+        values = [
+            (
+                row.sample_id,
+                row.position,
+                row.media_sha256,
+                *(row.size or (None, None)),
+                row.prompt,
+                _encode(row.target),
+                _encode(row.slices),
+                _encode(row.prediction),
+                int(row.prediction.error is not None),
+            )
+            for row in rows
+        ]
+        with _readable_errors(self.path), self._database:
+            self._database.execute("begin immediate")
+            self._database.executemany(_PUT, values)
+
+    def rows(self) -> Iterator[Row]:
+        """All rows in the benchmark's published order, whatever order they were generated in."""
+        with _readable_errors(self.path):
+            yield from map(_row, self._database.execute("select * from samples order by position, sample_id"))
+
+    def counts(self) -> tuple[int, int]:
+        """Rows, and rows that failed."""
+        with _readable_errors(self.path):
+            return self._database.execute("select count(*), coalesce(sum(failed), 0) from samples").fetchone()
+
+    def end_session(self, ended: str, generated: int) -> None:
+        """Note in the manifest how the running session ended."""
+        session = self.manifest.sessions[-1]
+        session.ended, session.generated = ended, generated
+        with _readable_errors(self.path):
+            _write_manifest(self.path, self.manifest)
+
+    def close(self) -> None:
+        """Leave one file without a journal."""
+        if self._lock is not None:
+            with contextlib.suppress(sqlite3.OperationalError):  # a reader has it open: the journal stays
+                self._database.execute("pragma journal_mode = delete")
+        self._database.close()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def __enter__(self) -> Run:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read a run's manifest. Raises `UserError` where it is missing, damaged or of another schema."""
+    file = path / MANIFEST
+    try:
+        content = msgspec.json.decode(file.read_bytes())
+        _check_schema(file, content["schema"])
+        return msgspec.convert(content, Manifest)
+    except FileNotFoundError as error:
+        raise UserError(f"{path} is no run: it has no {MANIFEST}") from error
+    except OSError as error:
+        raise UserError(f"cannot read {file}: {error.strerror}") from error
+    except (msgspec.MsgspecError, KeyError, TypeError) as error:
+        raise UserError(f"{file} is damaged ({error}): restore it, or start over with --fresh") from error
+
+
+# --- files ----------------------------------------------------------------------------------------
+
+
+def _write_manifest(path: Path, manifest: Manifest) -> None:
+    """Replace the manifest in one step: a reader sees the old one or the new one, never half of it."""
+    temporary = path / f"{MANIFEST}.tmp"
+    with temporary.open("wb") as file:
+        file.write(msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path / MANIFEST)
+
+
+def _continued(path: Path, manifest: Manifest) -> Manifest:
+    """The manifest, added to the one that the folder holds; checks that both are of the same run."""
+    if not (path / MANIFEST).exists():
+        if (path / DATABASE).exists():
+            raise UserError(
+                f"{path} has {DATABASE} but no {MANIFEST}: restore it, or start over with --fresh"
+            )
+        return manifest
+    earlier = read_manifest(path)
+    differs = _difference(earlier.identity, manifest.identity)
+    if differs:
+        raise UserError(
+            f"{path} holds a run of another identity ({differs}): "
+            "choose another --out, or replace it with --fresh"
+        )
+    return msgspec.structs.replace(
+        manifest,
+        expected=max(earlier.expected, manifest.expected),
+        sessions=earlier.sessions + manifest.sessions,
+    )
+
+
+def _difference(there: Any, here: Any, name: str = "") -> str:
+    """The first difference of two identities, in words; empty where they are equal."""
+    if isinstance(there, dict) and isinstance(here, dict):
+        for key in sorted(there.keys() | here.keys()):
+            found = _difference(there.get(key), here.get(key), f"{name}.{key}" if name else key)
+            if found:
+                return found
+        return ""
+    return "" if there == here else f"{name}: {there} there, {here} here"
+
+
+def _remove(path: Path) -> None:
+    for name in (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", f"{DATABASE}-journal", MANIFEST):
+        (path / name).unlink(missing_ok=True)
+
+
+def _lock(path: Path) -> int:
+    """Lock the folder itself, which leaves no file behind; the system lets go of it when the process dies."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(handle)
+        raise UserError(f"{path} is being written by another process: wait for it, or stop it") from error
+    except OSError:
+        pass  # a network file system that cannot lock folders: there SQLite's own exclusive lock holds
+    return handle
+
+
+# --- database -------------------------------------------------------------------------------------
+
+
+def _open_for_writing(path: Path, run_hash: str) -> sqlite3.Connection:
+    database = sqlite3.connect(path / DATABASE, isolation_level=None)
+    if on_network(path):
+        # WAL needs shared memory between processes, which network file systems do not give.
+        database.execute("pragma locking_mode = exclusive")
+        database.execute("pragma journal_mode = delete")
+    else:
+        database.execute("pragma journal_mode = wal")
+    database.execute("pragma synchronous = full")
+    if database.execute("select count(*) from sqlite_schema").fetchone()[0] == 0:
+        database.executescript(f"{_TABLES} insert into run values ('{run_hash}'); commit;")
+    _check_database(database, path, run_hash)
+    return database
+
+
+def _check_database(database: sqlite3.Connection, path: Path, run_hash: str) -> None:
+    _check_schema(path / DATABASE, database.execute("pragma user_version").fetchone()[0])
+    fault = database.execute("pragma quick_check(1)").fetchone()[0]
+    if fault != "ok":
+        raise sqlite3.DatabaseError(fault)
+    if database.execute("select identity_hash from run").fetchone()[0] != run_hash:
+        raise UserError(
+            f"{path}: {DATABASE} and {MANIFEST} are of two runs: restore them, or start over with --fresh"
+        )
+
+
+def _check_schema(file: Path, schema: object) -> None:
+    if schema != SCHEMA:
+        raise UserError(
+            f"{file} has schema {schema}, this mpeval reads {SCHEMA}: use the mpeval that wrote it"
+        )
+
+
+@contextlib.contextmanager
+def _readable_errors(path: Path) -> Iterator[None]:
+    """Turn what disks and damaged files raise into one line that says what to do."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise UserError(f"cannot use {path / DATABASE}: {error}") from error
+    except (sqlite3.DatabaseError, msgspec.MsgspecError) as error:
+        raise UserError(
+            f"{path / DATABASE} is damaged ({error}): restore it, or start over with --fresh"
+        ) from error
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror or error}; choose another --out") from error
+
+
+def _encode(value: object) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _row(values: tuple[Any, ...]) -> Row:
+    sample_id, position, sha256, width, height, prompt, target, slices, prediction, _ = values
+    return Row(
+        sample_id,
+        position,
+        sha256,
+        (width, height) if width is not None else None,
+        prompt,
+        msgspec.json.decode(target, type=Target),
+        msgspec.json.decode(slices, type=dict[str, str]),
+        msgspec.json.decode(prediction, type=Prediction),
+    )
+
+
+_NETWORK = {
+    "nfs",
+    "nfs4",
+    "cifs",
+    "smb3",
+    "smbfs",
+    "9p",
+    "lustre",
+    "gpfs",
+    "beegfs",
+    "ceph",
+    "glusterfs",
+    "afs",
+}
+
+
+def on_network(path: Path, mounts: Path = Path("/proc/mounts")) -> bool:
+    """Whether a path lies on a network file system; False where the system does not say."""
+    try:
+        lines = mounts.read_text().splitlines()
+    except OSError:
+        return False
+    kinds = {}
+    for line in lines:
+        _, point, kind = line.split()[:3]
+        kinds[point.encode().decode("unicode_escape")] = kind  # a space in a path is written \040
+    resolved = path.resolve()
+    nearest = next((kinds[str(each)] for each in (resolved, *resolved.parents) if str(each) in kinds), "")
+    return nearest in _NETWORK or nearest.startswith("fuse")

@@ -1,0 +1,286 @@
+"""The nouns of mpeval.
+
+Data flows one way: `Sample` -> `Query` -> `Prediction` -> score -> table.
+
+Pixels everywhere: x right, y down, origin top left, floats, of the original media before any resize.
+Times are in seconds. Masks stay COCO run-length encodings until a pixel is needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, Protocol as Interface, runtime_checkable
+
+import msgspec
+
+if TYPE_CHECKING:
+    from mpeval.media import Media
+
+
+class Struct(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """Base of the stored nouns: immutable, JSON both ways, checked on reading."""
+
+
+# --- points and targets --------------------------------------------------------------------------
+
+
+class Point(Struct, frozen=True):
+    """One point: pixels of the original media, and where and when it lies."""
+
+    x: float
+    y: float
+    time: float | None = None
+    """Seconds from the start of the clip (video only)."""
+    image: int | None = None
+    """Zero-based index of the image (several images only)."""
+    object_id: str | None = None
+
+
+class RLE(Struct, frozen=True):
+    """A mask in COCO's compressed run-length encoding (column-major)."""
+
+    size: tuple[int, int]
+    """Height, width."""
+    counts: str
+
+
+class BoxTarget(Struct, frozen=True, tag="box"):
+    box: tuple[float, float, float, float]
+    """x1, y1, x2, y2."""
+
+
+class PolygonTarget(Struct, frozen=True, tag="polygon"):
+    polygon: tuple[tuple[float, float], ...]
+
+
+class MaskTarget(Struct, frozen=True, tag="mask"):
+    """One mask for the whole answer, however many things it covers (PointBench)."""
+
+    mask: RLE
+    count: int | None = None
+
+
+class PointsTarget(Struct, frozen=True, tag="points"):
+    """Points with one mask each; both empty where the right answer is that there is none."""
+
+    points: tuple[Point, ...]
+    masks: tuple[RLE, ...]
+
+
+class CountTarget(Struct, frozen=True, tag="count"):
+    count: int
+
+
+class TrackedObject(Struct, frozen=True):
+    object_id: str
+    points: dict[int, tuple[float, float]]
+    """Frame -> x, y; frames in which the object is not seen are absent."""
+    masks: dict[int, RLE]
+
+
+class TrackTarget(Struct, frozen=True, tag="track"):
+    objects: tuple[TrackedObject, ...]
+    fps: float
+
+
+class RefusalTarget(Struct, frozen=True, tag="refusal"):
+    """The right answer is to decline: what is asked for is not there."""
+
+
+Target = (
+    BoxTarget | PolygonTarget | MaskTarget | PointsTarget | CountTarget | TrackTarget | RefusalTarget
+)
+
+
+# --- samples, queries, predictions ---------------------------------------------------------------
+
+
+class Sample(msgspec.Struct, frozen=True):
+    """One query on one piece of media with its target."""
+
+    id: str
+    """The dataset's own id, else the row's index in the published order (`file/index` over several files)."""
+    media: Media
+    query: str
+    """What the dataset asks: a label, an instruction or a whole prompt. An elicitation makes the prompt of it."""
+    target: Target
+    slices: Mapping[str, str] = {}
+    """Slice name -> value, such as category -> counting."""
+
+
+class Elicitation(Struct, frozen=True):
+    """How the model is asked. Every field belongs to a run's identity."""
+
+    name: str
+    template: str = "{query}"
+    """The user's text; `{query}` is the sample's query."""
+    max_new_tokens: int = 256
+    force_single_point: bool = False
+    """Decode exactly one point by force (paper, section 5.2)."""
+    max_crops: int | None = None
+    """Image tiles at most; None: what the model's configuration says."""
+    max_frames: int | None = None
+
+    def prompt(self, sample: Sample) -> str:
+        return self.template.replace("{query}", sample.query)
+
+
+class Query(msgspec.Struct, frozen=True):
+    """What an adapter is given: the media and the question; the target only for those that declare they need it."""
+
+    sample_id: str
+    media: Media
+    prompt: str
+    elicitation: Elicitation
+    seed: int = 0
+    """Differs from sample to sample, fixed by the run's seed."""
+    target: Target | None = None
+
+
+class Prediction(Struct, frozen=True):
+    """What came back for one sample, raw enough to be scored again under any protocol."""
+
+    text: str = ""
+    points: tuple[Point, ...] = ()
+    """Points as read in the adapter's own declared grammar."""
+    form: str | None = None
+    """The grammar's form that matched (`grounding-tokens`, `molmo2-coords`, ...); None where none did."""
+    seen_size: tuple[int, int] | None = None
+    """Width, height of the image the model's coordinates refer to, where it is not the original."""
+    prompt_tokens: int | None = None
+    generated_tokens: int | None = None
+    seconds: float | None = None
+    """Wall time of the batch divided by its samples."""
+    error: str | None = None
+
+
+# --- models --------------------------------------------------------------------------------------
+
+
+class Capabilities(Struct, frozen=True):
+    media: tuple[Literal["image", "images", "video"], ...] = ("image",)
+    grammar: str = "grounding-tokens"
+    """How a point is written: `grounding-tokens`, `molmo2-coords`, `none`, ..."""
+    coordinates: Literal["pixels", "thousandths", "percent", "unit"] = "pixels"
+    force_single_point: bool = False
+    needs_target: bool = False
+    """True for sanity models that look at the answer."""
+
+
+@runtime_checkable
+class Prepared(Interface):
+    """A query made ready on the CPU; adapters add what they need."""
+
+    @property
+    def length(self) -> int:
+        """Prompt length in tokens: batches are grouped by it."""
+
+    @property
+    def nbytes(self) -> int:
+        """Host memory it holds."""
+
+
+@runtime_checkable
+class ModelAdapter(Interface):
+    """Query in, points out. `prepare` runs on many threads, `generate` on one."""
+
+    name: str
+    capabilities: Capabilities
+
+    def identity(self) -> dict[str, Any]:
+        """What makes the answers: weights, revision, semantics. JSON values; part of the run's identity."""
+
+    def prepare(self, query: Query) -> Prepared:
+        """Decode, tile and tokenize. Raises `SampleError` for a sample that cannot be asked."""
+
+    def generate(self, batch: Sequence[Prepared]) -> list[Prediction]:
+        """One prediction for each prepared query, in order."""
+
+
+# --- benchmarks ----------------------------------------------------------------------------------
+
+
+class SampleScore(Struct, frozen=True):
+    """One sample under one scorer."""
+
+    values: dict[str, float]
+    """Metric -> value. A metric that does not apply to the sample is absent."""
+    outcome: Literal["hit", "miss", "format"] = "miss"
+    """`format`: nothing could be read from the answer."""
+
+
+class Metric(Struct, frozen=True):
+    """One number of a benchmark's summary."""
+
+    name: str
+    value: float
+    """In 0..1 where the metric is a rate."""
+    count: int
+    """Samples behind it."""
+    interval: tuple[float, float] | None = None
+    """95 % interval."""
+    slice: str | None = None
+    """None: all samples; else `category=counting`."""
+
+
+@runtime_checkable
+class Scorer(Interface):
+    """How an answer is read and counted: parse, score, average."""
+
+    name: str
+    headline: str
+    """The metric that a table shows."""
+
+    def score(self, target: Target, prediction: Prediction, size: tuple[int, int]) -> SampleScore:
+        """Score one stored prediction. size: width, height of the original media."""
+
+    def summarize(
+        self, scores: Sequence[SampleScore], slices: Sequence[Mapping[str, str]], clusters: Sequence[str]
+    ) -> list[Metric]:
+        """Average over samples. clusters: the media hash of each sample (queries on one picture are not independent)."""
+
+
+class ProtocolSpec(Struct, frozen=True):
+    """A named pair of elicitation and scorer, with its source."""
+
+    name: str
+    elicitation: str
+    scorer: str
+    source: str
+    """Paper section, or repository, file and commit."""
+    differs: str = ""
+    """What a reader must know: how it departs from the metric's definition."""
+    verified: bool = False
+    """A fixture from the source proves it."""
+
+
+class Card(Struct, frozen=True):
+    """What is known of a benchmark."""
+
+    name: str
+    title: str
+    description: str
+    source: str
+    revision: str
+    license: str
+    redistribution: bool
+    """Whether pictures may be passed on (thumbnails on a site, for instance)."""
+    size: int | None
+    """Expected number of samples."""
+    suites: tuple[str, ...] = ()
+    in_average: bool = True
+    """Whether the suite's average counts it."""
+    media: Literal["image", "images", "video"] = "image"
+    citation: str = ""
+
+
+@runtime_checkable
+class Benchmark(Interface):
+    card: Card
+    elicitations: Mapping[str, Elicitation]
+    scorers: Mapping[str, Scorer]
+    protocols: Mapping[str, ProtocolSpec]
+    """The first is the default."""
+
+    def samples(self, data_dir: str | None = None) -> Iterable[Sample]:
+        """All samples in the published order; media are lazy."""
