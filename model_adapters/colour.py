@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mpeval.registry import ModelEntry, ModelOptions
-from mpeval.types import Capabilities, Point, Prediction, Query
+from mpeval.types import Point, Prediction, Query
 
-from .sanity import DECLINE, SanityModel, count_text, is_count_question
+from .sanity import CAPABILITIES, DECLINE, SanityModel, count_text, is_count_question, pointing
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,7 +33,7 @@ def answer(query: Query) -> Prediction:
         return Prediction(text=count_text(len(points)), form="count")
     if not points:
         return DECLINE
-    return Prediction(points=tuple(Point(x, y) for x, y in points), form="points")
+    return pointing(query, [Point(x, y) for x, y in points])
 
 
 def _patches(
@@ -55,7 +55,9 @@ def _patches(
 
 
 def _load(argument: str | None, options: ModelOptions) -> SanityModel:
-    return SanityModel("colour", answer, Capabilities(grammar="none"))
+    from msgspec.structs import replace
+
+    return SanityModel("colour", answer, replace(CAPABILITIES, media=("image",)))
 
 
 entry = ModelEntry("colour", "Sanity model: points at every patch of the colour that is named", load=_load)

@@ -16,7 +16,7 @@ from mpeval.types import (
     TrackTarget,
 )
 
-from .sanity import CAPABILITIES, DECLINE, SanityModel, count_text
+from .sanity import CAPABILITIES, DECLINE, SanityModel, count_text, pointing
 
 
 def answer(query: Query) -> Prediction:
@@ -29,7 +29,7 @@ def answer(query: Query) -> Prediction:
     if isinstance(target, CountTarget):
         return Prediction(text=count_text(target.count), form="count")
     points = _points(target)
-    return Prediction(points=points, form="points") if points else DECLINE
+    return pointing(query, points) if points else DECLINE
 
 
 def _points(target: BoxTarget | PolygonTarget | MaskTarget | PointsTarget | TrackTarget) -> tuple[Point, ...]:
@@ -55,9 +55,7 @@ def _points(target: BoxTarget | PolygonTarget | MaskTarget | PointsTarget | Trac
 def _load(argument: str | None, options: ModelOptions) -> SanityModel:
     from msgspec.structs import replace
 
-    return SanityModel(
-        "oracle", answer, replace(CAPABILITIES, needs_target=True, force_single_point=True)
-    )
+    return SanityModel("oracle", answer, replace(CAPABILITIES, needs_target=True))
 
 
 entry = ModelEntry("oracle", "Sanity model: sees the target and answers right", load=_load)

@@ -3,8 +3,8 @@
     {"sample_id": "0", "text": "<points coords=\"1 1 123 456\">cups</points>"}
     {"sample_id": "1", "text": "It is here.", "points": [[31.5, 20.0]]}
 
-`text` is read as Molmo2 writes points (the grammar `molmo2-coords`) unless `points` gives them: x, y in pixels
-of the original picture. Other keys are ignored. A sample that the file lacks is that sample's error.
+`text` is read as Molmo2 writes points (the grammar `molmo2-coords`) unless `points` gives them: x, y in
+pixels of the original picture. Other keys are ignored. A sample that the file lacks is that sample's error.
 """
 
 from __future__ import annotations
@@ -83,9 +83,7 @@ def _load(argument: str | None, options: ModelOptions) -> SanityModel:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise UserError(
-            f"cannot read {path}: {error.strerror}; give a JSONL file as replay:FILE"
-        ) from error
+        raise UserError(f"cannot read {path}: {error.strerror}; give a JSONL file as replay:FILE") from error
     answers = read_answers(content, str(path))
 
     def answer(query: Query) -> Prediction:

@@ -1,7 +1,7 @@
 """What the sanity models share: an adapter around a function that answers one query without a network.
 
-They find faults in benchmarks: what `oracle` misses, no model can get; what `center`, `random` or `none` reach,
-a model gets for nothing.
+They find faults in benchmarks: what `oracle` misses, no model can get; what `center`, `random` or `none`
+reach, a model gets for nothing.
 """
 
 from __future__ import annotations
@@ -17,8 +17,11 @@ from mpeval.types import Capabilities, Point, Prediction, Query
 DECLINE = Prediction(text="There are none.", form="none")
 """The answer where there is nothing to point at."""
 
-CAPABILITIES = Capabilities(media=("image", "images", "video"), grammar="none", coordinates="pixels")
-"""Points come as numbers, not as text."""
+CAPABILITIES = Capabilities(
+    media=("image", "images", "video"), grammar="attributes-percent", coordinates="percent"
+)
+"""They write points as the first Molmo did: that form takes any number of decimals, so that protocols which
+read the text score the same points as those which do not."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,19 @@ def count_text(count: int) -> str:
     return f"Counting the objects shows a total of {count}."
 
 
+def pointing(query: Query, points: Sequence[Point], text: str = "") -> Prediction:
+    """The answer that points at `points`, pixels, and says `text`.
+
+    Points in several images or in a video stand in `Prediction.points` alone: the written form has no place
+    for an image's number or a time.
+    """
+    if query.media.kind == "image":
+        width, height = query.media.size
+        tags = [f'<point x="{100 * p.x / width:.8f}" y="{100 * p.y / height:.8f}"></point>' for p in points]
+        text = " ".join([*tags, *([text] if text else [])])
+    return Prediction(text=text, points=tuple(points), form=CAPABILITIES.grammar)
+
+
 def one_point(query: Query, x: float, y: float) -> Prediction:
     """The answer that there is one thing and that it is at x, y (pixels; the first picture or frame)."""
     point = Point(
@@ -76,4 +92,4 @@ def one_point(query: Query, x: float, y: float) -> Prediction:
         time=0.0 if query.media.kind == "video" else None,
         image=0 if query.media.kind == "images" else None,
     )
-    return Prediction(text=count_text(1) if is_count_question(query) else "", points=(point,), form="points")
+    return pointing(query, [point], count_text(1) if is_count_question(query) else "")

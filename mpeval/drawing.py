@@ -6,6 +6,7 @@ Sizes grow with the picture; small pictures are enlarged first.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -16,12 +17,11 @@ if TYPE_CHECKING:
     from PIL import Image
 
 _SMALLEST_SIDE = 640
-"""A picture with a shorter longer side is enlarged by a whole factor: markers must not hide what they mark."""
+"""A picture whose longer side is shorter is enlarged: markers must not hide what they mark."""
 _PREDICTED = (255, 45, 85)
 _TARGET = (60, 230, 110)
 _UNDER = (0, 0, 0)
 _OVER = (255, 255, 255)
-_MASK_STRENGTH = 0.45
 
 
 def draw(
@@ -35,13 +35,12 @@ def draw(
     import numpy as np
     from PIL import Image
 
-    masks = _masks(target)
-    if masks:
-        pixels = _tinted(pixels, masks)
-    factor = max(1, round(_SMALLEST_SIDE / max(pixels.shape[:2])))
+    factor = math.ceil(_SMALLEST_SIDE / max(pixels.shape[:2]))
     picture = Image.fromarray(np.ascontiguousarray(pixels))
     picture = picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.NEAREST)
-    unit = max(1, round(max(picture.size) / 400))
+    unit = round(max(picture.size) / 400)
+    for mask in _masks(target):
+        picture = _with_rim(picture, mask, unit)
     _draw_target(picture, target, factor, unit)
     for number, point in enumerate(points, start=1):
         _draw_point(picture, point.x * factor, point.y * factor, str(number), unit)
@@ -54,23 +53,21 @@ def _masks(target: Target | None) -> list[RLE]:
     return list(target.masks) if isinstance(target, PointsTarget) else []
 
 
-def _tinted(pixels: np.ndarray, masks: Sequence[RLE]) -> np.ndarray:
-    """The picture with the masks in the target's colour; masks of another size are scaled to it."""
+def _with_rim(picture: Image.Image, rle: RLE, unit: int) -> Image.Image:
+    """The picture with a mask's rim, drawn just outside it: what the mask covers stays as it is."""
     import numpy as np
     from PIL import Image
+    from scipy.ndimage import binary_dilation
 
     from mpeval.masks import decode
 
-    height, width = pixels.shape[:2]
-    inside = np.zeros((height, width), dtype=bool)
-    for rle in masks:
-        mask = decode(rle)
-        if mask.shape != (height, width):
-            mask = np.asarray(Image.fromarray(mask).resize((width, height), Image.Resampling.NEAREST))
-        inside |= mask
-    tinted = pixels.astype(np.float32)
-    tinted[inside] = (1 - _MASK_STRENGTH) * tinted[inside] + _MASK_STRENGTH * np.array(_TARGET, np.float32)
-    return tinted.round().astype(np.uint8)
+    scaled = Image.fromarray(decode(rle)).resize(picture.size, Image.Resampling.NEAREST)
+    inside = np.asarray(scaled, dtype=bool)
+    pixels = np.array(picture)
+    green = binary_dilation(inside, iterations=2 * unit)
+    pixels[binary_dilation(green, iterations=unit) & ~inside] = _UNDER
+    pixels[green & ~inside] = _TARGET
+    return Image.fromarray(pixels)
 
 
 def _draw_target(picture: Image.Image, target: Target | None, factor: int, unit: int) -> None:
@@ -84,9 +81,7 @@ def _draw_target(picture: Image.Image, target: Target | None, factor: int, unit:
             _cross(picture, point.x * factor, point.y * factor, 3 * unit, unit)
 
 
-def _outline(
-    picture: Image.Image, corners: Sequence[tuple[float, float]], factor: int, unit: int
-) -> None:
+def _outline(picture: Image.Image, corners: Sequence[tuple[float, float]], factor: int, unit: int) -> None:
     from PIL import ImageDraw
 
     draw = ImageDraw.Draw(picture)

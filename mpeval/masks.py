@@ -1,7 +1,9 @@
-"""Masks in COCO's compressed run-length encoding: made, measured, and asked about points without being decoded.
+"""Masks in COCO's compressed run-length encoding: made, measured, and asked about points without being
+decoded.
 
-A COCO mask is column-major: its runs go down the first column, then the second, alternately outside and inside, and
-`counts` spells the run lengths five bits a character (pycocotools, common/maskApi.c, `rleToString`).
+A COCO mask is column-major: its runs go down the first column, then the second, alternately outside and
+inside, and `counts` spells the run lengths five bits a character (pycocotools, common/maskApi.c,
+`rleToString`).
 """
 
 from __future__ import annotations
@@ -20,8 +22,8 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 Rounding = Literal["floor", "truncate", "nearest"]
-"""Which pixel a point lies in. `floor`: the one that covers it (pixel i covers i <= x < i + 1). `truncate`: towards
-zero, so that -0.5 is in pixel 0. `nearest`: the nearest integer, halves to even."""
+"""Which pixel a point lies in. `floor`: the one that covers it (pixel i covers i <= x < i + 1). `truncate`:
+towards zero, so that -0.5 is in pixel 0. `nearest`: the nearest integer, halves to even."""
 
 
 def encode(mask: ArrayLike) -> RLE:
@@ -102,8 +104,9 @@ def points_in_mask(rle: RLE, points: ArrayLike, rounding: Rounding = "floor") ->
 def interior_point(shape: RLE | BoxTarget | PolygonTarget) -> tuple[float, float]:
     """x, y of a point that is truly inside.
 
-    A mask: a quarter of a pixel into the pixel farthest from the mask's edge, so that flooring, truncating and rounding
-    all find that pixel. A box: its centre. A polygon: the middle of a widest chord. Raises `SampleError` for an empty mask.
+    A mask: a quarter of a pixel into the pixel farthest from the mask's edge, so that flooring, truncating
+    and rounding all find that pixel. A box: its centre. A polygon: the middle of a widest chord. Raises
+    `SampleError` for an empty mask.
     """
     if isinstance(shape, BoxTarget):
         x1, y1, x2, y2 = shape.box
@@ -136,8 +139,9 @@ def _coco(rle: RLE) -> dict:
 def _run_ends(rle: RLE) -> np.ndarray:
     """Where each run ends, int64 [runs]; runs at odd indices are inside.
 
-    Six bits a character from '0' on: five of value, low ones first, and one that says that the number goes on; the last
-    character's fifth bit is the sign. From the fourth run on, what is spelled is the difference to the run before last.
+    Six bits a character from '0' on: five of value, low ones first, and one that says that the number goes
+    on; the last character's fifth bit is the sign. From the fourth run on, what is spelled is the difference
+    to the run before last.
     """
     import numpy as np
 

@@ -53,7 +53,8 @@ def select(samples: Iterable[Sample], limit: int | None = None, seed: int = 0) -
     """The samples to ask, in published order: all, or `limit` of them, drawn by seed and stratified by slice.
 
     A stratum is one combination of slice values; each gets its share of the draw, to within one sample. Draws
-    are nested: those of a smaller limit are among those of a larger one. Raises `UserError` for an id used twice.
+    are nested: those of a smaller limit are among those of a larger one. Raises `UserError` for an id that is
+    used twice.
     """
     positioned = list(enumerate(samples))
     seen: set[str] = set()
@@ -102,8 +103,8 @@ def answer(
     """Ask the model about every sample that the run has no answer to, and store what comes back.
 
     Samples that failed in an earlier session are asked again. progress is told how many samples were just
-    stored. Ctrl-C finishes the batch at work and stops; a second one stops at once. Raises `UserError` for what
-    no other sample would survive either.
+    stored. Ctrl-C finishes the batch at work and stops; a second one stops at once. Raises `UserError` for
+    what no other sample would survive either.
     """
     done = run.done()
     pending = [each for each in samples if each[1].id not in done]
@@ -250,7 +251,7 @@ class _Prefetch:
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="prepare")
 
     def take(self, most: int, stop: threading.Event) -> list[_Ready]:
-        """The next samples in order: fewer than `most` at the end or when memory is short, none once stopped."""
+        """The next samples in order: fewer than `most` at the end or where memory ends; none if stopped."""
         window: list[_Ready] = []
         while len(window) < most and not stop.is_set():
             self._fill()

@@ -17,6 +17,7 @@ import hashlib
 import os
 import re
 import sqlite3
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -135,6 +136,16 @@ def run_folder(out: Path, identity: Mapping[str, Any]) -> Path:
     parts = (identity["model"]["name"], identity["benchmark"]["name"], identity["elicitation"]["name"])
     model, benchmark, elicitation = (re.sub(r"[^\w.+-]+", "-", part).strip("-.") for part in parts)
     return out / model / benchmark / f"{elicitation}-{identity_hash(identity)[:8]}"
+
+
+def check_writable(out: Path) -> None:
+    """Raise `UserError` unless runs can be stored below `out`; leaves nothing behind."""
+    existing = next(each for each in (out.absolute(), *out.absolute().parents) if each.exists())
+    try:
+        with tempfile.TemporaryFile(dir=existing):
+            pass
+    except OSError as error:
+        raise UserError(f"cannot write into {out}: {error.strerror}; choose another --out") from error
 
 
 def find_runs(paths: Iterable[Path]) -> list[Path]:

@@ -7,12 +7,11 @@ shapes and colours of background.
 
 from __future__ import annotations
 
-from .generator import GENERATOR_VERSION, generate
+from .generator import generate
 from .types import TEMPLATES, Region, Scene, SceneKind, SceneQuery, Split
 from .vocabulary import VOCABULARY
 
 __all__ = [
-    "GENERATOR_VERSION",
     "TEMPLATES",
     "VOCABULARY",
     "Region",

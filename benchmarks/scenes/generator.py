@@ -8,9 +8,6 @@ from .screens import screen_scene
 from .shapes import shapes_scene
 from .types import Scene, SceneKind, Split
 
-GENERATOR_VERSION = 1
-"""Raise it whenever a scene changes: it is the data revision of the demo benchmarks."""
-
 _MAKERS = {"shapes": shapes_scene, "screen": screen_scene}
 
 

@@ -52,6 +52,8 @@ class _Window:
     paper: tuple[int, int, int]
     ink: tuple[int, int, int]
     accent: tuple[int, int, int]
+    palette: tuple[str, ...]
+    """The colours that coloured controls share, so that a colour names several of them."""
     left: int
     width: int
 
@@ -82,7 +84,8 @@ def _draw_window(rng: np.random.Generator, canvas: np.ndarray, split: Split) -> 
     for i in range(int(rng.integers(4))):  # a title's worth of blank strokes: decoration, never a target
         stamp(canvas, rounded(14, 3, 1), inset + 6 + 18 * i, inset + 5, (235, 235, 235))
     ink = (235, 235, 235) if dark else (40, 40, 44)
-    return _Window(canvas, paper, ink, accent, inset + 5, width - 2 * inset - 10), inset + 1 + _TITLE
+    palette = tuple(some(rng, tuple(COLOURS), 5))
+    return _Window(canvas, paper, ink, accent, palette, inset + 5, width - 2 * inset - 10), inset + 1 + _TITLE
 
 
 def _draw_rows(rng: np.random.Generator, window: _Window, top: int, bottom: int) -> list[_Control]:
@@ -138,7 +141,7 @@ def _words(rng: np.random.Generator, window: _Window, top: int) -> list[_Control
 
 
 def _dots(rng: np.random.Generator, window: _Window, top: int) -> list[_Control]:
-    names = some(rng, tuple(COLOURS), int(rng.integers(3, 5)))
+    names = some(rng, window.palette, int(rng.integers(3, 5)))
     controls = []
     for name, left in zip(names, _slots(rng, window, len(names), 16), strict=True):
         coverage = figure("circle", 16)
@@ -149,7 +152,7 @@ def _dots(rng: np.random.Generator, window: _Window, top: int) -> list[_Control]
 
 
 def _toggles(rng: np.random.Generator, window: _Window, top: int) -> list[_Control]:
-    names = some(rng, tuple(COLOURS), int(rng.integers(2, 4)))
+    names = some(rng, window.palette, int(rng.integers(2, 4)))
     controls = []
     for name, left in zip(names, _slots(rng, window, len(names), 26), strict=True):
         coverage = rounded(26, 14, 7)
@@ -162,7 +165,7 @@ def _toggles(rng: np.random.Generator, window: _Window, top: int) -> list[_Contr
 
 def _sliders(rng: np.random.Generator, window: _Window, top: int) -> list[_Control]:
     """Two tracks; the target is the knob, wherever it stands."""
-    names = some(rng, tuple(COLOURS), 2)
+    names = some(rng, window.palette, 2)
     controls = []
     for name, left in zip(names, _slots(rng, window, 2, 42), strict=True):
         paint = jittered(rng, COLOURS[name])
@@ -176,7 +179,7 @@ def _sliders(rng: np.random.Generator, window: _Window, top: int) -> list[_Contr
 
 
 def _plays(rng: np.random.Generator, window: _Window, top: int) -> list[_Control]:
-    names = some(rng, tuple(COLOURS), int(rng.integers(2, 5)))
+    names = some(rng, window.palette, int(rng.integers(2, 5)))
     controls = []
     for name, left in zip(names, _slots(rng, window, len(names), 17), strict=True):
         coverage = figure("play", 17)

@@ -41,12 +41,15 @@ _ATTRIBUTE_WEIGHTS = {
     "size colour": 15,
     "size colour kind": 14,
     "kind": 10,
-    "colour": 8,
-    "relation": 10,
+    "colour": 4,
+    "relation": 9,
 }
 _COUNT_WEIGHTS = (16, 34, 27, 23)
 """How often a query should have 0, 1, 2, 3 or more targets."""
 _POINT_QUERIES, _COUNT_QUERIES = 8, 4
+_KEEP_EASY = 0.35
+"""Share of the labels kept whose other words add nothing to the colour. Were there none, one red thing alone would
+give `red circles` away: never."""
 
 
 @dataclass(frozen=True)
@@ -169,6 +172,10 @@ def _attribute_candidates(rng: np.random.Generator, things: list[_Thing]) -> lis
                     and colour in (None, thing.colour)
                     and kind in (None, thing.kind)
                 )
+                of_colour = sum(thing.colour == colour for thing in things)
+                colour_suffices = colour and len(names) > 1 and len(matches) == of_colour
+                if colour_suffices and rng.random() > _KEEP_EASY:
+                    continue
                 words = (size, colour, SHAPES[kind] if kind else "shapes")
                 candidates.append(_Candidate(" ".join(w for w in words if w), category, matches))
     return candidates

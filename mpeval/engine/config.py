@@ -79,7 +79,7 @@ class PointerConfig:
 
 @dataclass(frozen=True)
 class TokenIds:
-    """Ids of the special tokens; None where a family has none."""
+    """Ids of the special tokens; -1, which is no token, where a family has none."""
 
     image_start: int
     image_end: int
@@ -88,18 +88,25 @@ class TokenIds:
     low_res_start: int
     frame_start: int
     frame_end: int
-    image_low: int | None = None
+    image_low: int = -1
     """Low-resolution image tokens, which can be seen but not pointed at."""
-    patch: int | None = None
-    subpatch: int | None = None
-    location: int | None = None
+    patch: int = -1
+    subpatch: int = -1
+    location: int = -1
 
     @property
     def media(self) -> tuple[int, ...]:
         """Tokens that attend to each other in both directions."""
-        ids = (self.image_start, self.image_end, self.image_patch, self.image_column, self.low_res_start)
-        ids += (self.frame_start, self.frame_end)
-        return ids if self.image_low is None else (*ids, self.image_low)
+        return (
+            self.image_start,
+            self.image_end,
+            self.image_patch,
+            self.image_low,
+            self.image_column,
+            self.low_res_start,
+            self.frame_start,
+            self.frame_end,
+        )
 
 
 @dataclass(frozen=True)
@@ -252,8 +259,8 @@ def _tokens(root: _Section, pointing: bool) -> TokenIds:
         low_res_start=root["low_res_image_start_token_id"],
         frame_start=root["frame_start_token_id"],
         frame_end=root["frame_end_token_id"],
-        image_low=root["image_non_indexable_patch_id"] if pointing else root.get("image_low_res_id"),
-        patch=root["patch_token_id"] if pointing else None,
-        subpatch=root["subpatch_token_id"] if pointing else None,
-        location=root["location_token_id"] if pointing else None,
+        image_low=root["image_non_indexable_patch_id"] if pointing else -1,
+        patch=root["patch_token_id"] if pointing else -1,
+        subpatch=root["subpatch_token_id"] if pointing else -1,
+        location=root["location_token_id"] if pointing else -1,
     )

@@ -37,9 +37,7 @@ class Connector(nn.Module):
         super().__init__()
         c, features = config.connector, config.vision.feature_width
         self.mask_padding = c.mask_padding
-        self.image_pooling_2d = AttentionProjections(
-            features, c.heads, c.head_dim, c.width if c.output_layer else None
-        )
+        self.image_pooling_2d = AttentionProjections(features, c.heads, c.head_dim, c.width if c.output_layer else None)
         self.image_projector = GatedProjector(c.width, c.mlp_width, config.decoder.width)
         self.positional_embeddings = (
             PooledPositions(c.positional_embeddings, features) if c.positional_embeddings else None

@@ -59,20 +59,23 @@ class Cache:
 class SelfAttention(nn.Module):
     def __init__(self, config: DecoderConfig, layer: int) -> None:
         super().__init__()
-        self.layer, self.heads, self.kv_heads, self.head_dim = layer, config.heads, config.kv_heads, config.head_dim
+        self.layer, self.heads, self.kv_heads, self.head_dim = (
+            layer,
+            config.heads,
+            config.kv_heads,
+            config.head_dim,
+        )
         self.widths = [config.heads * config.head_dim] + 2 * [config.kv_heads * config.head_dim]
         self.att_proj = nn.Linear(config.width, sum(self.widths), bias=config.qkv_bias)
         self.attn_out = nn.Linear(self.widths[0], config.width, bias=False)
         self.norm_heads = config.qk_norm == "qwen3"
+        self.q_norm: nn.Module = nn.Identity()
+        self.k_norm: nn.Module = nn.Identity()
         if config.qk_norm:
             query, key = (config.head_dim, config.head_dim) if self.norm_heads else self.widths[:2]
             self.q_norm, self.k_norm = RMSNorm(query, config.norm_eps), RMSNorm(key, config.norm_eps)
-        else:
-            self.q_norm = self.k_norm = nn.Identity()
 
-    def forward(
-        self, x: Tensor, tables: tuple[Tensor, Tensor], mask: Tensor, cache: Cache | None
-    ) -> Tensor:
+    def forward(self, x: Tensor, tables: tuple[Tensor, Tensor], mask: Tensor, cache: Cache | None) -> Tensor:
         q, k, v = self.att_proj(x).split(self.widths, dim=-1)
         if not self.norm_heads:
             q, k = self.q_norm(q), self.k_norm(k)
@@ -108,9 +111,7 @@ class DecoderBlock(nn.Module):
         self.attn_norm = RMSNorm(config.width, config.norm_eps)
         self.ff_norm = RMSNorm(config.width, config.norm_eps)
 
-    def forward(
-        self, x: Tensor, tables: tuple[Tensor, Tensor], mask: Tensor, cache: Cache | None
-    ) -> Tensor:
+    def forward(self, x: Tensor, tables: tuple[Tensor, Tensor], mask: Tensor, cache: Cache | None) -> Tensor:
         if self.norm_after:
             x = x + self.attn_norm(self.self_attn(x, tables, mask, cache))
             return x + self.ff_norm(self.mlp(x))

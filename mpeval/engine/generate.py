@@ -12,7 +12,14 @@ from torch import Tensor
 from mpeval.engine.batch import MediaInputs, join_media, left_pad
 from mpeval.engine.decoder import Cache
 from mpeval.engine.model import NO_MORE_POINTS, VisionLanguageModel
-from mpeval.grounding.constraints import Choice, Constraints, HfConstraints, NativeConstraints, PointerState, StepScores
+from mpeval.grounding.constraints import (
+    Choice,
+    Constraints,
+    HfConstraints,
+    NativeConstraints,
+    PointerState,
+    StepScores,
+)
 from mpeval.grounding.heads import PointerKeys
 
 STUCK = "the released hf program stops here: an image token was chosen again whose last patch is taken"
@@ -72,8 +79,8 @@ def generate(
 ) -> list[Generation]:
     """Decode greedily until a stop id or `max_new_tokens`; one `Generation` a sample, in order.
 
-    forced_ids: the answer's first tokens, the same for all (a forced single point: PATCH, SUBPATCH, LOCATION and
-    what is written around them, the second PATCH being no-more-points).
+    forced_ids: the answer's first tokens, the same for all (a forced single point: PATCH, SUBPATCH, LOCATION
+    and what is written around them, the second PATCH being no-more-points).
     """
     constraints = constraints_for(model)
     decoding = prefill(model, batch, max_new_tokens)
@@ -108,9 +115,7 @@ def constraints_for(model: VisionLanguageModel) -> Constraints | None:
 def prefill(model: VisionLanguageModel, batch: Sequence[GenerationInput], max_new_tokens: int) -> Decoding:
     """Run the prompts and media of a batch; leaves the scores of the first generated token."""
     ids, real = (t.to(model.device) for t in left_pad([sample.ids for sample in batch]))
-    media = join_media(
-        [s.pixels for s in batch], [s.pooling for s in batch], _patches_per_crop(model)
-    )
+    media = join_media([s.pixels for s in batch], [s.pooling for s in batch], _patches_per_crop(model))
     features = None if media is None else model.encode(media.to(model.device, model.dtype))
     cache = model.new_cache(len(batch), ids.shape[1] + max_new_tokens)
     positions = (real.cumsum(-1) - 1).clamp(min=0)
@@ -130,9 +135,7 @@ def prefill(model: VisionLanguageModel, batch: Sequence[GenerationInput], max_ne
     )
 
 
-def feed(
-    model: VisionLanguageModel, decoding: Decoding, choice: Choice, constraints: Constraints | None
-) -> None:
+def feed(model: VisionLanguageModel, decoding: Decoding, choice: Choice, constraints: Constraints | None) -> None:
     """Run one chosen token a sample through the decoder; `decoding` moves on to the next step's scores."""
     x = _embed_choice(model, decoding, choice)
     generated = decoding.cache.length - decoding.real.shape[1]

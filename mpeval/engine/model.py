@@ -33,7 +33,7 @@ class MediaFeatures:
 
 
 class Head(nn.Module):
-    """The output head of an untied model: one row a token, in the checkpoint's two tables or Molmo2's one."""
+    """The output head of an untied model: a row a token, in the checkpoint's two tables or Molmo2's one."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -57,7 +57,8 @@ class VisionLanguageModel(nn.Module):
         self.vit = VisionEncoder(config.vision)
         self.connector = Connector(config)
         self.transformer = Decoder(config.decoder)
-        self.lm_head = None if config.decoder.tied_head else Head(config)
+        # Molmo2's checkpoints hold a head of their own even where the decoder had none
+        self.lm_head = None if config.pointer and config.decoder.tied_head else Head(config)
         self.point_predictor: PointPredictor | None = None
         self.build_vit_embedding: nn.Linear | None = None
         if config.pointer:
@@ -83,15 +84,14 @@ class VisionLanguageModel(nn.Module):
         """Which ids [batch, n] carry an image feature, and which of these can be pointed at (bool)."""
         tokens = self.config.tokens
         pointable = ids == tokens.image_patch
-        low = torch.zeros_like(pointable) if tokens.image_low is None else ids == tokens.image_low
-        return pointable | low, pointable
+        return pointable | (ids == tokens.image_low), pointable
 
     def embed(self, ids: Tensor, media: MediaFeatures | None = None) -> Tensor:
         """Input embeddings [batch, n, width]; image features are added where `media` is given."""
         carries, _ = self.image_tokens(ids)
         rows = ids
-        if self.semantics.shared_low_row and self.config.tokens.image_low is not None:
-            rows = torch.where(ids == self.config.tokens.image_low, self.config.tokens.image_patch, ids)
+        if self.semantics.shared_low_row:
+            rows = ids.masked_fill(ids == self.config.tokens.image_low, self.config.tokens.image_patch)
         x = self.transformer.wte(rows)
         if media is None:
             return x
@@ -105,7 +105,7 @@ class VisionLanguageModel(nn.Module):
         return token_embedding + projected if self.semantics.add_subpatch else projected
 
     def pointer_keys(self, ids: Tensor, hidden: Tensor, media: MediaFeatures) -> PointerKeys:
-        """The pointing heads' memory of a prefill: ids [batch, n] and hidden [batch, n, width] before the final norm."""
+        """The pointing heads' memory of a prefill: ids [batch, n], hidden [batch, n, width] before the norm."""
         assert self.point_predictor is not None
         carries, pointable = self.image_tokens(ids)
         counts = media.inputs.token_counts
@@ -128,12 +128,13 @@ class VisionLanguageModel(nn.Module):
         )
 
     def logits(self, hidden: Tensor) -> Tensor:
-        """Token logits [..., vocabulary + extra] from states before the final norm (Molmo2's head: vocabulary only)."""
+        """Token logits [..., vocabulary + extra] from states before the final norm.
+
+        Molmo2's head has no rows for the extra tokens.
+        """
         x = self.transformer.ln_f(hidden)
         wte = self.transformer.wte
-        tables: tuple[Tensor, ...] = (wte.embedding, wte.new_embedding)
-        if self.lm_head is not None:
-            tables = self.lm_head.tables()
+        tables = (wte.embedding, wte.new_embedding) if self.lm_head is None else self.lm_head.tables()
         return torch.cat([F.linear(x, table) for table in tables], dim=-1)
 
     def prefill_mask(self, ids: Tensor, real: Tensor) -> Tensor:

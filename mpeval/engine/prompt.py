@@ -1,5 +1,6 @@
 """The order of a prompt's tokens: start, media, question, and where the answer begins.
- As in the release (allenai/molmo2 at f3cb108: `olmo/preprocessing/multicrop_preprocessor.py`,
+
+As in the release (allenai/molmo2 at f3cb108: `olmo/preprocessing/multicrop_preprocessor.py`,
 `video_preprocessor.py`, `text_preprocessor.py`, and `olmo/hf_model/processing_molmo2.py`). MolmoPoint and
 Molmo2 differ in one id: what stands for the low-resolution view (`low_resolution_id`).
 """
@@ -28,8 +29,9 @@ def low_resolution_id(config: ModelConfig) -> int:
 
 
 def image_token_ids(grid: Sequence[int], tokens: TokenIds, low_resolution: int) -> list[int]:
-    """One picture: its low-resolution view, then the rows of the high-resolution one, each closed by a
-    column token.
+    """One picture: its low-resolution view, then the high-resolution one.
+
+    Only the rows of the high-resolution view are closed by column tokens.
 
     Args:
         grid: low rows, low columns, high rows, high columns (`Tiles.grid`).

@@ -1,5 +1,6 @@
 """Bilinear resizing without antialiasing, the same on every machine.
- The release resizes uint8 pictures with torchvision: `torch.nn.functional.interpolate` in float32, then
+
+The release resizes uint8 pictures with torchvision: `torch.nn.functional.interpolate` in float32, then
 rounding to the nearest level. Where the exact value lies half-way between two levels (often, with ratios
 such as 3:4) the last bit of float32 decides, and torch rounds differently with the processor, with one
 thread or several, and with small outputs. This is torch's arithmetic on x86 with fused multiply-add and

@@ -109,8 +109,8 @@ class Tiles:
 
     pixels: np.ndarray
     """uint8 [crops, patches, 3 * patch_size ** 2]: the low-resolution view first, then crops row by row; or
-    frames. A patch is its pixels row by row, the channel last. `normalize` makes them the encoder's
-    input."""
+    frames. A patch is its pixels row by row, the channel last. `normalize` makes them the
+    encoder's input."""
     grid: tuple[int, ...]
     """Image tokens: (low rows, low columns, high rows, high columns); of a video (frames, rows, columns)."""
     token_pooling: np.ndarray
@@ -205,8 +205,7 @@ def normalize(pixels: torch.Tensor, spec: TilingSpec) -> torch.Tensor:
 
 
 def select_tiling(height: int, width: int, spec: TilingSpec, max_crops: int) -> tuple[int, int]:
-    """Rows, columns of the tiling that scales a picture up the least, else (if all scale down) down the
-    least.
+    """Rows, columns of the tiling: the least scaling up, or the least down where every tiling scales down.
 
     The margins lie outside the tiling, so they are taken off the picture first. What is left of a picture
     smaller than them is at least a pixel in the native program; the Hub port lets it become negative, and

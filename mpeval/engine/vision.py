@@ -60,6 +60,14 @@ class VisionBlock(nn.Module):
         return x + self.feed_forward(self.ffn_norm(x))
 
 
+class VisionBlocks(nn.Module):
+    """The blocks under the checkpoint's own name for them."""
+
+    def __init__(self, config: VisionConfig) -> None:
+        super().__init__()
+        self.resblocks = nn.ModuleList(VisionBlock(config) for _ in range(config.layers))
+
+
 class VisionEncoder(nn.Module):
     """Crops of patches in, features of chosen blocks out."""
 
@@ -68,14 +76,13 @@ class VisionEncoder(nn.Module):
         self.outputs = config.outputs
         self.positional_embedding = nn.Parameter(torch.zeros(config.positions, config.width))
         self.patch_embedding = nn.Linear(3 * config.patch_size**2, config.width)
-        blocks = nn.ModuleList(VisionBlock(config) for _ in range(config.layers))
-        self.transformer = nn.ModuleDict({"resblocks": blocks})
+        self.transformer = VisionBlocks(config)
 
     def forward(self, pixels: Tensor) -> Tensor:
         """pixels [crops, patches, 3 * patch_size ** 2] -> features [crops, patches, feature_width]."""
         x = self.patch_embedding(pixels) + self.positional_embedding
         states = []
-        for block in self.transformer["resblocks"]:
+        for block in self.transformer.resblocks:
             x = block(x)
             states.append(x)
         return torch.cat([states[i] for i in self.outputs], dim=-1)

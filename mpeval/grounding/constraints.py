@@ -2,8 +2,8 @@
 
 A sample is in one of three phases. In TEXT it may write any token or begin a point with PATCH; PATCH leads to
 SUBPATCH, SUBPATCH to LOCATION, LOCATION back to TEXT; a triple is never broken. Image tokens never decrease, patches
-within one image token increase, and after no-more-points the answer holds no further point (paper, section 4.2).
-The two released programs decide differently where a choice is forbidden; both are here.
+within one image token increase, and after no-more-points the answer holds no further point (paper, section
+4.2). The two released programs decide differently where a choice is forbidden; both are here.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class PointerState:
         phase = phase.masked_fill(is_patch & ~no_more, SUBPATCH_NEXT).masked_fill(is_subpatch, LOCATION_NEXT)
         return PointerState(
             phase=phase,
-            patch=torch.where(no_more, -1, torch.where(is_patch, choice.patch, self.patch)),
+            patch=torch.where(is_patch, choice.patch, self.patch).masked_fill(no_more, -1),
             subpatch=torch.where(is_subpatch, choice.subpatch, self.subpatch),
             earlier_patch=torch.where(is_location, self.patch, self.earlier_patch),
             earlier_subpatch=torch.where(is_subpatch, self.subpatch, self.earlier_subpatch),
@@ -108,7 +108,7 @@ class Constraints(Protocol):
 
 
 class NativeConstraints:
-    """allenai/molmo2, olmo/models/molmo_point/molmo_point.py, `generate`: mask what is forbidden, then take the argmax."""
+    """Mask what is forbidden, then take the argmax (allenai/molmo2, olmo/models/molmo_point/molmo_point.py)."""
 
     def __init__(self, tokens: TokenIds) -> None:
         self.tokens = tokens
@@ -177,7 +177,7 @@ class NativeConstraints:
 
 
 class HfConstraints:
-    """allenai/molmo2, olmo/hf_model/modeling_molmo_point.py: one extended vocabulary, argmax of the patch before masking."""
+    """One extended vocabulary, the patch's argmax before the masks (olmo/hf_model/modeling_molmo_point.py)."""
 
     def __init__(self, tokens: TokenIds) -> None:
         self.tokens = tokens
@@ -194,9 +194,9 @@ class HfConstraints:
         is_patch = (offset >= 0) & (offset < patches)
         is_subpatch = (offset >= patches) & (offset < patches + subpatches)
         is_location = offset >= patches + subpatches
-        token = chosen.masked_fill(is_patch, self.tokens.patch or 0)
-        token = token.masked_fill(is_subpatch, self.tokens.subpatch or 0)
-        token = token.masked_fill(is_location, self.tokens.location or 0)
+        token = chosen.masked_fill(is_patch, self.tokens.patch)
+        token = token.masked_fill(is_subpatch, self.tokens.subpatch)
+        token = token.masked_fill(is_location, self.tokens.location)
         return Choice(
             token,
             torch.where(is_patch, offset.masked_fill(offset == patches - 1, NO_MORE_POINTS), none),
@@ -233,8 +233,8 @@ class HfConstraints:
         is_subpatch = (columns >= patches) & (columns < patches + subpatches)
         is_location = columns >= patches + subpatches
 
-        # In text: no earlier image token, nor the last one where its last patch is taken. Right after LOCATION the
-        # processor does not yet see the patch just taken.
+        # In text: no earlier image token, nor the last one where its last patch is taken. Right after
+        # LOCATION the processor does not yet see the patch just taken.
         seen = torch.where(state.located, state.earlier_subpatch, state.subpatch)
         bound = state.patch + ((state.patch >= 0) & (seen == state.pool_width - 1))
         text = is_subpatch | is_location | (is_patch & (columns < bound[:, None]))
@@ -255,10 +255,8 @@ class HfConstraints:
         return patch, 0 if scores.subpatch is None else scores.subpatch.shape[-1]
 
 
-def _only(scores: Tensor, rows: Tensor, column: int | None, keep: bool = False) -> Tensor:
+def _only(scores: Tensor, rows: Tensor, column: int, keep: bool = False) -> Tensor:
     """Leave `column` alone in the chosen rows: everything else becomes -inf. keep: with its own score, else 0."""
-    assert column is not None
     alone = torch.full_like(scores, FORBIDDEN)
     alone[:, column] = scores[:, column] if keep else 0.0
     return torch.where(rows[:, None], alone, scores)
-

@@ -1,4 +1,4 @@
-"""The pointing heads: which image token, which patch within it, which ninth of the patch (paper, sections 3.1 to 3.4)."""
+"""The pointing heads: which image token, which patch in it, which ninth of the patch (paper, section 3)."""
 
 from __future__ import annotations
 
@@ -64,7 +64,13 @@ class PointPredictor(nn.Module):
         self.add_no_point_class_embed = LearnedVector(pointer.width)
 
     def build_keys(
-        self, hidden: Tensor, pointable: Tensor, real: Tensor, pooling: Tensor, features: Tensor, images: Tensor
+        self,
+        hidden: Tensor,
+        pointable: Tensor,
+        real: Tensor,
+        pooling: Tensor,
+        features: Tensor,
+        images: Tensor,
     ) -> PointerKeys:
         """Keys from the decoder's states (before the final norm) at the image tokens.
 

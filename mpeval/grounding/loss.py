@@ -25,7 +25,10 @@ class TrainingInputs:
     """[batch, 1, n, n] bool, True where seen. Every row must see something."""
     media: MediaInputs
     points: Tensor
-    """[batch, n]: image token at a PATCH (or NO_MORE_POINTS), patch within it at a SUBPATCH, ninth at a LOCATION; else -1."""
+    """[batch, n]: image token at a PATCH (or NO_MORE_POINTS), patch within it at a SUBPATCH, ninth at a LOCATION.
+
+    -1 elsewhere.
+    """
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,10 @@ class PointingLogits:
     location_labels: Tensor
 
     def losses(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Cross entropies (patch, sub-patch, location), each a sum: the paper adds them to the token loss before averaging."""
+        """Cross entropies (patch, sub-patch, location), each a sum.
+
+        Section 3.1 adds them to the token loss before it is averaged over tokens.
+        """
 
         def loss(logits: Tensor, labels: Tensor) -> Tensor:
             return F.cross_entropy(logits.float(), labels, reduction="sum")
@@ -103,14 +109,10 @@ def _pointing_logits(
     patch_labels = labels.masked_fill(labels == NO_MORE_POINTS, keys.no_more_points)
 
     rows, columns = (inputs.ids == tokens.subpatch).nonzero(as_tuple=True)
-    subpatch, _ = heads.subpatch_logits(
-        hidden[rows, columns - 1], rows, keys, inputs.points[rows, columns - 1]
-    )
+    subpatch, _ = heads.subpatch_logits(hidden[rows, columns - 1], rows, keys, inputs.points[rows, columns - 1])
     subpatch_labels = inputs.points[rows, columns]
 
     rows, columns = (inputs.ids == tokens.location).nonzero(as_tuple=True)
     # Training reads the normed state here, unlike inference: both as released.
     location = heads.location_logits(heads.x_norm(hidden[rows, columns - 1]))
-    return PointingLogits(
-        patch, patch_labels, subpatch, subpatch_labels, location, inputs.points[rows, columns]
-    )
+    return PointingLogits(patch, patch_labels, subpatch, subpatch_labels, location, inputs.points[rows, columns])

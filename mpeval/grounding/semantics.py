@@ -15,11 +15,11 @@ from mpeval.errors import UserError
 class Semantics:
     name: str
     shared_low_row: bool
-    """Low-resolution image tokens start from `<im_patch>`'s embedding (native), not from a row of their own (hf)."""
+    """Low-resolution tokens start from `<im_patch>`'s embedding (native), not from a row of their own (hf)."""
     add_subpatch: bool
     """The chosen ViT feature is added to SUBPATCH's embedding (native), not put in its place (hf)."""
     mask_first: bool
-    """Forbidden patches are masked before the argmax (native); hf takes the argmax first: a forbidden one is no point."""
+    """Mask forbidden patches, then take the argmax (native); hf takes the argmax first, a forbidden one is none."""
 
 
 NATIVE = Semantics("native", shared_low_row=True, add_subpatch=True, mask_first=True)

@@ -1,9 +1,12 @@
-"""Averages over samples with 95 % intervals: micro (every sample alike), by slice, and macro (every slice value alike)."""
+"""Averages over samples with 95 % intervals: micro (every sample alike), by slice, and macro (every slice
+value alike)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 from math import sqrt
+from typing import NamedTuple
 
 import numpy as np
 
@@ -26,11 +29,12 @@ def wilson(rate: float, count: float) -> tuple[float, float]:
 def cluster_bootstrap(
     sums: np.ndarray, counts: np.ndarray, replicates: int = REPLICATES, seed: int = 0
 ) -> np.ndarray:
-    """Means under resampling of whole clusters with replacement, [replicates, columns]; NaN where nothing was drawn.
+    """Means under resampling of whole clusters with replacement, [replicates, columns]; NaN where nothing was
+    drawn.
 
-    sums, counts: [clusters, columns], the values' sum and number in each cluster; a column is one group of samples. All
-    columns share the draws, so that averages of columns can be taken replicate by replicate. (Field & Welsh, JRSS B 69,
-    2007: the cluster bootstrap.)
+    sums, counts: [clusters, columns], the values' sum and number in each cluster; a column is one group of
+    samples. All columns share the draws, so that averages of columns can be taken replicate by replicate.
+    (Field & Welsh, JRSS B 69, 2007: the cluster bootstrap.)
     """
     clusters = len(sums)
     draws = np.random.default_rng(seed)
@@ -54,95 +58,101 @@ def summarize(
 ) -> list[Metric]:
     """Every metric over all samples (micro), over each slice value, and macro over each slice's values.
 
-    clusters: a name for each sample; samples of one cluster (queries on one picture) are not independent. A macro
-    average is named `macro_<metric>_by_<slice>`: the plain mean of the slice values' means, over values that have
-    samples. `format_failures` is the rate of answers from which nothing could be read. Rates over samples that are all
-    of different clusters get Wilson's interval, all else the cluster bootstrap's.
+    clusters: a name for each sample; samples of one cluster (queries on one picture) are not independent. A
+    macro average is named `macro_<metric>_by_<slice>`: the plain mean of the slice values' means, over values
+    that have samples. `format_failures` is the rate of answers from which nothing could be read. Rates over
+    samples that are all of different clusters get Wilson's interval, all else the cluster bootstrap's.
     """
     if not scores:
         return []
-    values: dict[str, np.ndarray] = {
-        name: np.array([score.values.get(name, np.nan) for score in scores], float)
-        for name in dict.fromkeys(name for score in scores for name in score.values)
-    }
-    values["format_failures"] = np.array([score.outcome == "format" for score in scores], float)
-    groups = _groups(slices)
     cluster = np.unique(np.asarray(clusters, dtype=str), return_inverse=True)[1]
-    return [metric for name in values for metric in _metrics(name, values[name], groups, cluster, seed)]
-
-
-def _groups(slices: Sequence[Mapping[str, str]]) -> dict[str, dict[str, np.ndarray]]:
-    """Slice name -> value -> which samples, bool [samples]; values in alphabetical order."""
-    groups = {}
-    for name in dict.fromkeys(name for sample in slices for name in sample):
-        of_sample = np.array([sample.get(name, "") for sample in slices], dtype=str)
-        has = np.array([name in sample for sample in slices])
-        groups[name] = {str(value): has & (of_sample == value) for value in np.unique(of_sample[has])}
-    return groups
-
-
-def _metrics(
-    name: str,
-    values: np.ndarray,
-    groups: dict[str, dict[str, np.ndarray]],
-    cluster: np.ndarray,
-    seed: int,
-) -> list[Metric]:
-    known = ~np.isnan(values)
-    members = [known] + [known & member for group in groups.values() for member in group.values()]
-    labels = [None] + [f"{group}={value}" for group in groups for value in groups[group]]
-    kept = [i for i, member in enumerate(members) if member.any()]
-    members, labels = [members[i] for i in kept], [labels[i] for i in kept]
-    estimates = [float(values[member].mean()) for member in members]
-    replicates = _replicates(values, members, cluster, seed)
-    metrics = [
-        Metric(
-            name,
-            estimate,
-            int(member.sum()),
-            _interval(estimate, values[member], cluster[member], column),
-            label,
-        )
-        for estimate, member, label, column in zip(estimates, members, labels, replicates.T, strict=True)
+    columns = [
+        column for name, values in _values(scores).items() for column in _columns(name, values, slices)
     ]
-    for group in groups:
-        columns = [i for i, label in enumerate(labels) if label and label.startswith(f"{group}=")]
-        if len(columns) > 1:
-            metrics.append(_macro(f"macro_{name}_by_{group}", columns, metrics, replicates))
+    size = int(cluster.max()) + 1
+    sums = np.stack([np.bincount(cluster[c.member], c.values[c.member], size) for c in columns], 1)
+    counts = np.stack([np.bincount(cluster[c.member], minlength=size) for c in columns], 1)
+    replicates = cluster_bootstrap(sums, counts, seed=seed)
+    metrics = []
+    for (name, group), family in groupby(range(len(columns)), lambda i: (columns[i].name, columns[i].group)):
+        indices = list(family)
+        means = [_mean(columns[i], cluster, replicates[:, i]) for i in indices]
+        metrics += means
+        if group is not None and len(means) > 1:
+            metrics.append(_macro(f"macro_{name}_by_{group}", means, replicates[:, indices]))
     return metrics
 
 
-def _replicates(values: np.ndarray, members: list[np.ndarray], cluster: np.ndarray, seed: int) -> np.ndarray:
-    size = int(cluster.max()) + 1
-    sums = [np.bincount(cluster[member], values[member], size) for member in members]
-    counts = [np.bincount(cluster[member], minlength=size) for member in members]
-    return cluster_bootstrap(np.stack(sums, 1), np.stack(counts, 1), seed=seed)
+class _Column(NamedTuple):
+    """A metric over some of the samples."""
+
+    name: str
+    values: np.ndarray
+    member: np.ndarray
+    """bool [samples]"""
+    group: str | None = None
+    """The slice's name."""
+    label: str | None = None
+    """`name=value` of the slice."""
+
+
+def _values(scores: Sequence[SampleScore]) -> dict[str, np.ndarray]:
+    """Metric -> value of each sample, NaN where it does not apply."""
+    names = dict.fromkeys(name for score in scores for name in score.values)
+    values = {name: np.array([score.values.get(name, np.nan) for score in scores], float) for name in names}
+    values["format_failures"] = np.array([score.outcome == "format" for score in scores], float)
+    return values
+
+
+def _columns(name: str, values: np.ndarray, slices: Sequence[Mapping[str, str]]) -> Iterator[_Column]:
+    """The metric over all samples, then over each value of each slice in alphabetical order; none without
+    samples."""
+    known = ~np.isnan(values)
+    yield _Column(name, values, known)
+    for group in dict.fromkeys(group for sample in slices for group in sample):
+        of_sample = np.array([sample.get(group, "") for sample in slices], dtype=str)
+        has = known & np.array([group in sample for sample in slices])
+        for value in np.unique(of_sample[has]):
+            yield _Column(name, values, has & (of_sample == value), group, f"{group}={value}")
+
+
+def _mean(column: _Column, cluster: np.ndarray, replicates: np.ndarray) -> Metric:
+    values = column.values[column.member]
+    estimate = float(values.mean())
+    interval = _interval(estimate, values, cluster[column.member], replicates)
+    return Metric(column.name, estimate, len(values), interval, column.label)
 
 
 def _interval(
     estimate: float, values: np.ndarray, cluster: np.ndarray, replicates: np.ndarray
 ) -> tuple[float, float] | None:
-    """A 95 % interval that holds the estimate; None where no honest one is known."""
-    bounded = values.min() >= 0 and values.max() <= 1
+    """A 95 % interval that holds the estimate; None where a single cluster tells nothing of the spread."""
     clusters = len(np.unique(cluster))
-    rate = bool(np.isin(values, (0.0, 1.0)).all()) and clusters == len(values)
-    # Equal values leave a bootstrap nothing to vary: 12 perfect answers would have no uncertainty. Among bounded values
-    # a rate varies most, so that Wilson's interval over the clusters errs on the wide side.
-    if bounded and (rate or values.min() == values.max()):
-        low, high = wilson(estimate, clusters)
-    elif clusters > 1:
-        low, high = np.nanpercentile(replicates, (2.5, 97.5))
-    else:
-        return None
-    return min(float(low), estimate), max(float(high), estimate)
+    rate = clusters == len(values) and bool(np.isin(values, (0.0, 1.0)).all())
+    # Equal values leave a bootstrap nothing to vary: 12 perfect answers would have no uncertainty. Among
+    # bounded values a rate varies most, so that Wilson's interval over the clusters errs on the wide side.
+    equal_and_bounded = values.min() == values.max() and 0 <= values.min() <= 1
+    if rate or equal_and_bounded:
+        return _around(estimate, *wilson(estimate, clusters))
+    return _percentiles(estimate, replicates) if clusters > 1 else None
 
 
-def _macro(name: str, columns: list[int], metrics: list[Metric], replicates: np.ndarray) -> Metric:
-    estimate = float(np.mean([metrics[i].value for i in columns]))
-    of_replicate = replicates[:, columns]
-    complete = of_replicate[~np.isnan(of_replicate).any(1)]
-    interval = None
-    if len(complete) > 1 and np.ptp(complete.mean(1)) > 0:
-        low, high = np.percentile(complete.mean(1), (2.5, 97.5))
-        interval = min(float(low), estimate), max(float(high), estimate)
-    return Metric(name, estimate, sum(metrics[i].count for i in columns), interval)
+def _macro(name: str, means: list[Metric], replicates: np.ndarray) -> Metric:
+    """replicates: [replicates, means]; those in which every mean is known count."""
+    estimate = float(np.mean([mean.value for mean in means]))
+    of_replicate = replicates.mean(1)
+    interval = (
+        _percentiles(estimate, of_replicate) if np.nanmin(of_replicate) < np.nanmax(of_replicate) else None
+    )
+    return Metric(name, estimate, sum(mean.count for mean in means), interval)
+
+
+def _percentiles(estimate: float, replicates: np.ndarray) -> tuple[float, float]:
+    low, high = np.percentile(replicates[~np.isnan(replicates)], (2.5, 97.5))
+    return _around(estimate, float(low), float(high))
+
+
+def _around(estimate: float, low: float, high: float) -> tuple[float, float]:
+    """The interval, widened to hold the estimate, which a percentile of few replicates or a rounding may
+    miss."""
+    return min(low, estimate), max(high, estimate)

@@ -6,6 +6,6 @@ from math import floor
 
 
 def close_count(predicted: int, true: int) -> bool:
-    """Whether a count is off by no more than 1 and a twentieth of the truth (allenai/molmo2, olmo/eval/evaluators.py,
-    `VixMoPointCountEval`; paper, Table 9)."""
+    """Whether a count is off by no more than 1 and a twentieth of the truth (allenai/molmo2,
+    olmo/eval/evaluators.py, `VixMoPointCountEval`; paper, Table 9)."""
     return abs(predicted - true) <= 1 + floor(0.05 * true)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 PAPER_EPSILON = 1e-10
-"""The release adds it to P + R, so that its perfect F1 is 0.99999999995 (allenai/molmo2, olmo/eval/evaluators.py, `f1_score`)."""
+"""The release adds it to P + R, so that its perfect F1 is 0.99999999995 (allenai/molmo2,
+olmo/eval/evaluators.py, `f1_score`)."""
 
 
 class Detection(NamedTuple):

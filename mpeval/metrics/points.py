@@ -32,19 +32,20 @@ def point_set_scores(
 ) -> Detection:
     """P, R and F1 of predicted points (x, y in pixels) against true points with one mask each.
 
-    Predictions are assigned to true points by least total distance; a pair hits if the prediction lies in that point's
-    mask. Nothing to point at: 1 for silence, else 0. As the release scores PixMo-Points (allenai/molmo2,
-    olmo/eval/evaluators.py, `PointingEval`) with rounding `nearest` and epsilon `PAPER_EPSILON`.
+    Predictions are assigned to true points by least total distance; a pair hits if the prediction lies in
+    that point's mask. Nothing to point at: 1 for silence, else 0. As the release scores PixMo-Points
+    (allenai/molmo2, olmo/eval/evaluators.py, `PointingEval`) with rounding `nearest` and epsilon
+    `PAPER_EPSILON`.
     """
     if not true:
         return absent(len(predicted))
     if not predicted:
         return Detection(0.0, 0.0, 0.0)
     rows, columns = assign(predicted, true)
-    hits = sum(
-        point_in_mask(masks[column], *predicted[row], rounding)
-        for row, column in zip(rows, columns, strict=True)
-    )
+    hits = 0
+    for row, column in zip(rows, columns):
+        x, y = predicted[row]
+        hits += point_in_mask(masks[column], x, y, rounding)
     return detection(hits, len(predicted), len(masks), epsilon)
 
 
@@ -53,8 +54,8 @@ def all_in_mask(
 ) -> bool:
     """Whether there is a point and every point lies in the mask and in the image of width, height.
 
-    A few of PointBench's masks differ in size from their image: a point is looked up where it stands (allenai/molmo2 at
-    f3cb108, olmo/eval/evaluators.py, `PointBenchEval`, which truncates).
+    A few of PointBench's masks differ in size from their image: a point is looked up where it stands
+    (allenai/molmo2 at f3cb108, olmo/eval/evaluators.py, `PointBenchEval`, which truncates).
     """
     if not points or not points_in_mask(mask, points, rounding).all():
         return False

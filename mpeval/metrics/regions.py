@@ -1,4 +1,5 @@
-"""Points in boxes and polygons, edges included, and a point inside a polygon. Plain Python: shapes are small."""
+"""Points in boxes and polygons, edges included, and a point inside a polygon. Plain Python: shapes are
+small."""
 
 from __future__ import annotations
 
@@ -16,7 +17,8 @@ def point_in_box(x: float, y: float, box: tuple[float, float, float, float]) -> 
 
 
 def point_in_polygon(x: float, y: float, polygon: Sequence[Vertex]) -> bool:
-    """Whether x, y lies in the polygon, edges included: a ray to the right crosses the outline an odd number of times."""
+    """Whether x, y lies in the polygon, edges included: a ray to the right crosses the outline an odd number
+    of times."""
     inside = False
     for (x1, y1), (x2, y2) in _edges(polygon):
         if _on_edge(x, y, x1, y1, x2, y2):
@@ -27,7 +29,8 @@ def point_in_polygon(x: float, y: float, polygon: Sequence[Vertex]) -> bool:
 
 
 def polygon_interior_point(polygon: Sequence[Vertex]) -> Vertex:
-    """x, y of a point inside the polygon: the middle of the widest chord half-way between neighbouring vertex heights.
+    """x, y of a point inside the polygon: the middle of the widest chord half-way between neighbouring vertex
+    heights.
 
     A polygon without area has no inside: the mean of its vertices then.
     """

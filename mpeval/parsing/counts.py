@@ -21,10 +21,11 @@ def states_none(text: str) -> bool:
 
 
 def stated_count(text: str) -> int | None:
-    """The number of things that the answer states in words, 0 for "There are none."; None where it states none.
+    """The number of things that the answer states in words, 0 for "There are none."; None where it states
+    none.
 
-    A bare integer, else "a total of N", "the total number of ... is N" or "There are N" (the last such statement of the
-    first of these forms found), outside the tags that hold points.
+    A bare integer, else "a total of N", "the total number of ... is N" or "There are N" (the last such
+    statement of the first of these forms found), outside the tags that hold points.
     """
     words = _TAG.sub(" ", text)
     if re.fullmatch(r"\d{1,9}", _bare(words), re.ASCII):

@@ -1,8 +1,9 @@
 """The forms in which the Molmo family has written points, one small parser each.
 
-Every parser reads all the points of its form from any text, in the form's own coordinates; what is out of range is left
-out, as the release does (allenai/molmo2 at f3cb108, olmo/preprocessing/point_formatter.py). Patterns take no more of a
-number before the coordinates than they need, so that they stay linear on long runs of digits.
+Every parser reads all the points of its form from any text, in the form's own coordinates; what is out of
+range is left out, as the release does (allenai/molmo2 at f3cb108, olmo/preprocessing/point_formatter.py).
+Patterns take no more of a number before the coordinates than they need, so that they stay linear on long runs
+of digits.
 """
 
 from __future__ import annotations
@@ -45,10 +46,12 @@ _ID_X_Y = re.compile(r"(\d+) (\d{3,4}) (\d{3,4})", re.ASCII)
 
 
 def coords_attribute(text: str) -> list[FormPoint]:
-    """`<points coords="1 1 123 456 2 789 012">` and `<tracks coords="0.0 1 123 456;1.0 ...">`, read generously.
+    """`<points coords="1 1 123 456 2 789 012">` and `<tracks coords="0.0 1 123 456;1.0 ...">`, read
+    generously.
 
-    Groups start with a frame's number and may be parted by a tab, `:`, `,` or `;`; within a group whatever looks like
-    id, x, y counts. A frame number that is no number drops its group (the release stops with an exception there).
+    Groups start with a frame's number and may be parted by a tab, `:`, `,` or `;`; within a group whatever
+    looks like id, x, y counts. A frame number that is no number drops its group (the release stops with an
+    exception there).
     """
     if 'coords="' not in text:  # the pattern is quadratic in the number of unclosed tags
         return []

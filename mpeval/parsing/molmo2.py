@@ -1,6 +1,6 @@
 """The grammar `molmo2-coords`: how Molmo2 writes points, read exactly and written back.
 
-    <points coords="1 1 123 456 2 789 012">label</points>        one image: the image's index 1, then id x y in thousandths
+    <points coords="1 1 123 456 2 789 012">label</points>        image: its index 1, then id x y, thousandths
     <points coords="1 1 123 456;2 2 789 012">label</points>      several images: indices from 1
     <points coords="0.5 1 123 456;1.0 2 789 012">label</points>  video: times in seconds, ids run on
     <tracks coords="0.0 1 123 456;1.0 1 130 460">label</tracks>  video: ids belong to objects
@@ -32,11 +32,11 @@ _GROUP = re.compile(r"(\d{1,6}(?:\.\d{1,3})?)((?: \d{1,6} \d{3,4} \d{3,4})+)", r
 def parse_points(
     text: str, sizes: Sequence[Size], kind: MediaKind = "image"
 ) -> tuple[str | None, list[Point]]:
-    """The form that matched and its points in pixels: `molmo2-coords`, `none` where the text says that there are none,
-    else None.
+    """The form that matched and its points in pixels: `molmo2-coords`, `none` where the text says that there
+    are none, else None.
 
-    sizes: width, height of each image, or of the video. A tag counts whole or not at all: one group that does not fit the
-    grammar, a coordinate beyond 1000, or an image that is not there spoils its tag.
+    sizes: width, height of each image, or of the video. A tag counts whole or not at all: one group that does
+    not fit the grammar, a coordinate beyond 1000, or an image that is not there spoils its tag.
     """
     form, points = None, []
     for tag in _TAG.finditer(text):
@@ -52,10 +52,12 @@ def parse_points(
 def render_points(
     points: Sequence[Point], label: str, sizes: Sequence[Size], kind: MediaKind = "image"
 ) -> str:
-    """The answer that points at `points` (pixels): the inverse of `parse_points`, "There are none." for no points.
+    """The answer that points at `points` (pixels): the inverse of `parse_points`, "There are none." for no
+    points.
 
-    Groups stand in order of image or time; within one, points by x, then y, in thousandths, and ids run on from 1. Points
-    of an image lie in `sizes[point.image or 0]`; coordinates off the picture are moved to its edge.
+    Groups stand in order of image or time; within one, points by x, then y, in thousandths, and ids run on
+    from 1. Points of an image lie in `sizes[point.image or 0]`; coordinates off the picture are moved to its
+    edge.
     """
     groups: dict[float, list[tuple[int, int]]] = {}
     for point in points:
@@ -71,7 +73,8 @@ def render_points(
 def render_tracks(points: Sequence[Point], label: str, size: Size) -> str:
     """The answer that tracks objects through a video: points with `time` and `object_id`, pixels.
 
-    Ids are renumbered from 1 in order of appearance, within a frame by x, then y; each frame lists them by id.
+    Ids are renumbered from 1 in order of appearance, within a frame by x, then y; each frame lists them by
+    id.
     """
     by_time: dict[float, list[tuple[tuple[int, int], str]]] = {}
     for point in points:

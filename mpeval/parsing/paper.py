@@ -1,8 +1,9 @@
 """The release's guessing parsers, as the `paper` protocols read an answer.
 
-Source: allenai/molmo2 at f3cb108, olmo/preprocessing/point_formatter.py (`extract_points`, `extract_multi_image_points`,
-`extract_tracks`), olmo/eval/object_tracking_utils.py (`extract_video_point_track_per_frame`) and olmo/eval/evaluators.py
-(`VixMoPointCountEval`). Only the numbers are theirs: where the release stops with an exception, these read nothing.
+Source: allenai/molmo2 at f3cb108, olmo/preprocessing/point_formatter.py (`extract_points`,
+`extract_multi_image_points`, `extract_tracks`), olmo/eval/object_tracking_utils.py
+(`extract_video_point_track_per_frame`) and olmo/eval/evaluators.py (`VixMoPointCountEval`). Only the numbers
+are theirs: where the release stops with an exception, these read nothing.
 """
 
 from __future__ import annotations
@@ -32,8 +33,8 @@ class TrackFrame:
 def image_points(text: str, size: tuple[int, int]) -> tuple[str | None, list[Pixel]]:
     """The form that matched and its points, x and y in pixels of an image of width, height.
 
-    The first of four forms that finds a point is taken alone; where none does, three more are united in their order, and
-    the form's name joins theirs with `+`. None and no points where nothing matched.
+    The first of four forms that finds a point is taken alone; where none does, three more are united in their
+    order, and the form's name joins theirs with `+`. None and no points where nothing matched.
     """
     for form in _FIRST_OF:
         if points := form.parse(text):
@@ -52,7 +53,8 @@ def timed_points(text: str, size: tuple[int, int]) -> tuple[str | None, list[tup
 
 
 def tracks(text: str, size: tuple[int, int], fps: float) -> tuple[str | None, list[TrackFrame]]:
-    """The form that matched and its points by frame in order of time; a frame is its time * fps, rounded half to even.
+    """The form that matched and its points by frame in order of time; a frame is its time * fps, rounded half
+    to even.
 
     Of an id that stands twice at one time the first counts.
     """
@@ -69,8 +71,8 @@ def tracks(text: str, size: tuple[int, int], fps: float) -> tuple[str | None, li
 def count(text: str) -> int | None:
     """The count that an answer to a video counting question states, None where there is none.
 
-    A bare integer, else "a total of N" or "the total number of ... is: N". "There are none." states nothing: the
-    release's pattern asks for backspaces around the word where word boundaries were meant.
+    A bare integer, else "a total of N" or "the total number of ... is: N". "There are none." states nothing:
+    the release's pattern asks for backspaces around the word where word boundaries were meant.
     """
     answer = text.strip().lower().rstrip(".").strip()
     bare = _integer(answer)

@@ -24,9 +24,10 @@ from mpeval.types import (
 class PointAccuracy:
     """1 or 0 for each sample, by what its target is.
 
-    Box and polygon: the first point lies inside, edges included (allenai/molmo2 at f3cb108, olmo/eval/evaluators.py,
-    `ScreenSpotEvaluator`). Mask: there is a point and every point lies inside (there, `PointBenchEval`). Refusal: no point
-    is given. The defaults are the definitions' own; `PointAccuracy.paper()` is the release's program.
+    Box and polygon: the first point lies inside, edges included (allenai/molmo2 at f3cb108,
+    olmo/eval/evaluators.py, `ScreenSpotEvaluator`). Mask: there is a point and every point lies inside
+    (there, `PointBenchEval`). Refusal: no point is given. The defaults are the definitions' own;
+    `PointAccuracy.paper()` is the release's program.
     """
 
     name: str = "strict"

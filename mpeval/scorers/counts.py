@@ -16,8 +16,9 @@ from mpeval.types import CountTarget, Metric, Prediction, SampleScore, Target
 class CountAccuracy:
     """How often a count is right (`accuracy`) or nearly so (`close`).
 
-    `declared`: the number that the text states, else the number of points. `paper`: what the release reads from the text
-    of a video counting answer (`mpeval.parsing.paper.count`), "There are none." unread as it is there.
+    `declared`: the number that the text states, else the number of points. `paper`: what the release reads
+    from the text of a video counting answer (`mpeval.parsing.paper.count`), "There are none." unread as it is
+    there.
     """
 
     name: str = "strict"
@@ -26,7 +27,8 @@ class CountAccuracy:
 
     @classmethod
     def paper(cls) -> CountAccuracy:
-        """The release's scorer (allenai/molmo2 at f3cb108, olmo/eval/evaluators.py, `VixMoPointCountEval`)."""
+        """The release's scorer (allenai/molmo2 at f3cb108, olmo/eval/evaluators.py,
+        `VixMoPointCountEval`)."""
         return cls("paper", "paper")
 
     def read(self, prediction: Prediction) -> int | None:

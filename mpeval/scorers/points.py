@@ -26,12 +26,13 @@ class PointsF1:
 
     @classmethod
     def paper(cls) -> PointsF1:
-        """The release's scorer (allenai/molmo2 at f3cb108, olmo/eval/evaluators.py, `PointingEval`): it guesses the form,
-        rounds to the nearest pixel, and its perfect F1 is 0.99999999995."""
+        """The release's scorer (allenai/molmo2 at f3cb108, olmo/eval/evaluators.py, `PointingEval`): it
+        guesses the form, rounds to the nearest pixel, and its perfect F1 is 0.99999999995."""
         return cls("paper", "paper", "nearest", PAPER_EPSILON)
 
     def score(self, target: Target, prediction: Prediction, size: tuple[int, int]) -> SampleScore:
-        """precision, recall, f1. A hit is a perfect sample; a failed sample scores 0 even where silence is right."""
+        """precision, recall, f1. A hit is a perfect sample; a failed sample scores 0 even where silence is
+        right."""
         from mpeval.metrics.points import point_set_scores
 
         if not isinstance(target, PointsTarget):

@@ -10,15 +10,17 @@ from mpeval.parsing.counts import states_none
 from mpeval.types import Prediction, SampleScore, Target
 
 Reading = Literal["declared", "paper"]
-"""`declared`: the points that the adapter read in its own grammar. `paper`: the release's guessing parser over the text;
-where it finds nothing in an answer of grounding tokens, the adapter's points (the release's PointBench and GUI scorers
-take them so, and without that step no grounding token could be scored by its other ones)."""
+"""`declared`: the points that the adapter read in its own grammar. `paper`: the release's guessing parser
+over the text; where it finds nothing in an answer of grounding tokens, the adapter's points (the release's
+PointBench and GUI scorers take them so, and without that step no grounding token could be scored by its other
+ones)."""
 
 Size = tuple[int, int]
 
 
 def read_points(prediction: Prediction, size: Size, reading: Reading) -> list[tuple[float, float]]:
-    """x, y in pixels of an image of width, height, in the order of the answer; none where the sample failed."""
+    """x, y in pixels of an image of width, height, in the order of the answer; none where the sample
+    failed."""
     if prediction.error is not None:
         return []
     if reading == "paper":
@@ -29,12 +31,14 @@ def read_points(prediction: Prediction, size: Size, reading: Reading) -> list[tu
 
 
 def unreadable(prediction: Prediction) -> bool:
-    """Whether the answer neither follows a grammar nor says that there is nothing; a failed sample does not either."""
+    """Whether the answer neither follows a grammar nor says that there is nothing; a failed sample does not
+    either."""
     return prediction.error is not None or (prediction.form is None and not states_none(prediction.text))
 
 
 def sample_score(values: dict[str, float], hit: bool, missing: bool) -> SampleScore:
-    """missing: nothing could be read from the answer; a hit is a hit all the same (silence where nothing is there)."""
+    """missing: nothing could be read from the answer; a hit is a hit all the same (silence where nothing is
+    there)."""
     return SampleScore(values, "hit" if hit else "format" if missing else "miss")
 
 

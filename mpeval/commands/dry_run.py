@@ -1,0 +1,137 @@
+"""`mpeval run --dry-run`: what would be run, what is missing, what memory it takes. Loads no model."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from itertools import islice
+from pathlib import Path
+
+import msgspec
+
+from mpeval.errors import SampleError, UserError
+from mpeval.registry import ModelEntry, ModelOptions
+from mpeval.runner import PREFETCH_BYTES, Positioned, select
+from mpeval.types import Benchmark, ProtocolSpec
+
+LOOKED_AT = 100
+"""Samples whose pictures' headers are read for the memory estimate."""
+
+
+class ModelPlan(msgspec.Struct, frozen=True):
+    name: str
+    weight_bytes: int | None
+    """On the device; None: the model has no weights."""
+
+
+class BenchmarkPlan(msgspec.Struct, frozen=True):
+    name: str
+    protocol: str
+    elicitation: str
+    selected: int
+    total: int
+    card_size: int | None
+    first_prompt: str | None
+    missing: list[str]
+    """What is not there: the dataset, or single files."""
+    picture_bytes: int
+    """The largest picture seen, decoded."""
+
+
+class Plan(msgspec.Struct, frozen=True):
+    models: list[ModelPlan]
+    benchmarks: list[BenchmarkPlan]
+    prefetch_bytes: int
+    """Host memory for prepared samples, at most."""
+
+
+def dry_run(
+    models: Sequence[tuple[ModelEntry, str | None]],
+    chosen: Sequence[tuple[Benchmark, ProtocolSpec]],
+    options: ModelOptions,
+    limit: int | None,
+    seed: int,
+    data_dir: str | None,
+    as_json: bool,
+) -> int:
+    """Print the plan. Returns the exit status: 1 where data are missing."""
+    plan = Plan(
+        [
+            ModelPlan(entry.name, entry.weight_bytes(argument, options) if entry.weight_bytes else None)
+            for entry, argument in models
+        ],
+        [_plan(each, protocol, limit, seed, data_dir) for each, protocol in chosen],
+        PREFETCH_BYTES,
+    )
+    if as_json:
+        sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(plan), indent=2) + b"\n")
+    else:
+        print("\n".join(_lines(plan)))
+    return 1 if any(each.missing for each in plan.benchmarks) else 0
+
+
+def _plan(
+    benchmark: Benchmark, protocol: ProtocolSpec, limit: int | None, seed: int, data_dir: str | None
+) -> BenchmarkPlan:
+    card, elicitation = benchmark.card, benchmark.elicitations[protocol.elicitation]
+    missing: list[str] = []
+    everything: list[Positioned] = []
+    try:
+        everything = select(benchmark.samples(data_dir))
+    except UserError as error:
+        missing.append(str(error))
+    selected = select((sample for _, sample in everything), limit, seed)
+    for _, sample in selected:
+        missing += [
+            str(each) for each in sample.media.sources if isinstance(each, Path) and not each.exists()
+        ]
+    return BenchmarkPlan(
+        card.name,
+        protocol.name,
+        elicitation.name,
+        len(selected),
+        len(everything),
+        card.size,
+        elicitation.prompt(selected[0][1]) if selected else None,
+        missing,
+        max((_decoded_bytes(each) for each in islice(selected, LOOKED_AT)), default=0),
+    )
+
+
+def _decoded_bytes(positioned: Positioned) -> int:
+    media = positioned[1].media
+    try:
+        width, height = media.size
+    except (SampleError, OSError):
+        return 0  # counted as missing, or its row's error in the run
+    return 3 * width * height * max(len(media.sources), len(media.frames))
+
+
+def _lines(plan: Plan) -> list[str]:
+    lines = []
+    for model in plan.models:
+        weights = "no weights" if model.weight_bytes is None else f"{_size(model.weight_bytes)} of weights"
+        lines.append(f"{model.name}: {weights}")
+    for each in plan.benchmarks:
+        card = "" if each.card_size in (None, each.total) else f" (its card says {each.card_size})"
+        lines += [
+            f"{each.name}: {each.selected} of {each.total} samples{card}, "
+            f"protocol {each.protocol}, elicitation {each.elicitation}",
+            f"  first prompt: {each.first_prompt}",
+            f"  largest picture decoded: {_size(each.picture_bytes)}",
+        ]
+        lines += [f"  missing: {name}" for name in each.missing[:10]]
+        if len(each.missing) > 10:
+            lines.append(f"  missing: {len(each.missing) - 10} more")
+    asked = sum(each.selected for each in plan.benchmarks) * len(plan.models)
+    largest = max(model.weight_bytes or 0 for model in plan.models)
+    lines.append(
+        f"In all {asked} answers. Memory: {_size(largest)} on the device for weights (the largest model; "
+        f"caches and activations come on top), "
+        f"at most {_size(plan.prefetch_bytes)} on the host for prepared samples."
+    )
+    return lines
+
+
+def _size(size: int) -> str:
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"

@@ -1,0 +1,96 @@
+"""`mpeval export`: a run as JSON lines or Parquet, one row a sample."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import msgspec
+
+from mpeval.errors import UserError
+from mpeval.store import Row, Run
+
+
+@click.command(name="export")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--format", "form", type=click.Choice(["jsonl", "parquet"]), default="jsonl", show_default=True)
+@click.option("--to", type=click.Path(path_type=Path), metavar="FILE", help="Else standard output.")
+def command(run: Path, form: str, to: Path | None) -> None:
+    """Write a run as JSON lines or Parquet.
+
+    One row a sample: id, position, media hash, size, prompt, target, slices and prediction with its raw text. In
+    Parquet, target, slices and points are JSON strings.
+    """
+    if form == "parquet" and to is None:
+        raise UserError("parquet is not for a terminal: give a file with --to FILE")
+    with Run.read(run) as opened:
+        try:
+            if form == "parquet":
+                assert to is not None
+                _write_parquet(opened, to)
+            elif to is None:
+                sys.stdout.buffer.writelines(_lines(opened))
+                sys.stdout.flush()
+            else:
+                with to.open("wb") as file:
+                    file.writelines(_lines(opened))
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise UserError(f"cannot write {to}: {error.strerror or error}") from error
+
+
+def _lines(run: Run) -> Iterator[bytes]:
+    for row in run.rows():
+        yield msgspec.json.encode(row) + b"\n"
+
+
+def _write_parquet(run: Run, to: Path) -> None:
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError as error:
+        raise UserError("parquet needs pyarrow: pip install 'mpeval[parquet]'") from error
+    optional = {
+        "form": pyarrow.string(),
+        "prompt_tokens": pyarrow.int64(),
+        "generated_tokens": pyarrow.int64(),
+        "seconds": pyarrow.float64(),
+        "error": pyarrow.string(),
+    }
+    schema = pyarrow.schema(
+        [
+            ("sample_id", pyarrow.string()),
+            ("position", pyarrow.int64()),
+            ("media_sha256", pyarrow.string()),
+            ("width", pyarrow.int64()),
+            ("height", pyarrow.int64()),
+            ("prompt", pyarrow.string()),
+            ("target", pyarrow.string()),
+            ("slices", pyarrow.string()),
+            ("text", pyarrow.string()),
+            ("points", pyarrow.string()),
+            *optional.items(),
+        ]
+    )
+    rows = [_flat(row, list(optional)) for row in run.rows()]
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows, schema), to)
+
+
+def _flat(row: Row, optional: list[str]) -> dict[str, object]:
+    width, height = row.size or (None, None)
+    return {
+        "sample_id": row.sample_id,
+        "position": row.position,
+        "media_sha256": row.media_sha256,
+        "width": width,
+        "height": height,
+        "prompt": row.prompt,
+        "target": msgspec.json.encode(row.target).decode(),
+        "slices": msgspec.json.encode(row.slices).decode(),
+        "text": row.prediction.text,
+        "points": msgspec.json.encode(row.prediction.points).decode(),
+        **{name: getattr(row.prediction, name) for name in optional},
+    }

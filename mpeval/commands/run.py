@@ -1,0 +1,259 @@
+"""`mpeval run`: ask models, store what they answer, score it."""
+
+from __future__ import annotations
+
+import gc
+import os
+import platform
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Literal
+
+import click
+import msgspec
+
+from mpeval import __version__, registry, report
+from mpeval.errors import UserError
+from mpeval.registry import ModelOptions
+from mpeval.runner import BATCH_SIZE, Positioned, answer, select
+from mpeval.scoring import Result, protocol_of, score
+from mpeval.store import SCHEMA, Manifest, Run, Session, check_writable, run_folder, run_identity
+from mpeval.types import Benchmark, Elicitation, ModelAdapter, ProtocolSpec
+
+from .dry_run import dry_run
+
+
+@dataclass(frozen=True)
+class Task:
+    """A benchmark, how it is asked and scored, and the samples drawn."""
+
+    benchmark: Benchmark
+    protocol: ProtocolSpec
+    elicitation: Elicitation
+    samples: Sequence[Positioned]
+
+
+class BatchSize(click.ParamType):
+    """`auto` (None) or a positive number."""
+
+    name = "auto|N"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | None:
+        if value in (None, "auto"):
+            return None
+        if not str(value).isdigit() or int(value) < 1:
+            self.fail(f"{value!r} is neither 'auto' nor a number from 1 on", param, ctx)
+        return int(value)
+
+
+@click.command(name="run")
+@click.option("--model", "models", metavar="M[,M]", required=True, help="Models: see 'mpeval list models'.")
+@click.option("--suite", metavar="S", help="All benchmarks of a suite: see 'mpeval list suites'.")
+@click.option("--benchmark", "benchmarks", metavar="B[,B]", help="Benchmarks, in place of a suite.")
+@click.option(
+    "--limit", type=click.IntRange(min=1), metavar="N", help="N samples of each, stratified by slice."
+)
+@click.option(
+    "--dry-run", "dry", is_flag=True, help="Say what would be run and what is missing; run nothing."
+)
+@click.option("--out", type=click.Path(path_type=Path), default=Path("results"), show_default=True)
+@click.option("--batch-size", type=BatchSize(), default="auto", show_default=True)
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps.")
+@click.option("--dtype", type=click.Choice(["auto", "float32", "bfloat16", "float16"]), default="auto")
+@click.option("--max-crops", type=click.IntRange(min=1), metavar="N", help="Image tiles at most.")
+@click.option("--protocol", metavar="P", help="Default: each benchmark's first.")
+@click.option("--data-dir", type=click.Path(), help="Where datasets lie.")
+@click.option("--semantics", type=click.Choice(["native", "hf"]), default="native", show_default=True)
+@click.option(
+    "--seed", type=int, default=0, show_default=True, help="For drawing samples and for sampling models."
+)
+@click.option("--fresh", is_flag=True, help="Throw stored answers of these runs away and begin again.")
+@click.option("--json", "as_json", is_flag=True, help="Print results as JSON.")
+def command(
+    models: str,
+    suite: str | None,
+    benchmarks: str | None,
+    limit: int | None,
+    dry: bool,
+    out: Path,
+    batch_size: int | None,
+    device: str,
+    dtype: str,
+    max_crops: int | None,
+    protocol: str | None,
+    data_dir: str | None,
+    semantics: Literal["native", "hf"],
+    seed: int,
+    fresh: bool,
+    as_json: bool,
+) -> int:
+    """Run models over a suite, score them and print a table.
+
+    A run that was stopped, or in which samples failed, goes on where it was: give the same command again.
+    """
+    options = ModelOptions(device, dtype, batch_size, max_crops, semantics)
+    specs = _split(models)
+    entries = [registry.resolve_model(spec) for spec in specs]
+    chosen = [(each, protocol_of(each, protocol)) for each in _benchmarks(suite, benchmarks)]
+    if dry:
+        return dry_run(entries, chosen, options, limit, seed, data_dir, as_json)
+
+    check_writable(out)
+    tasks = [_task(each, spec, max_crops, limit, seed, data_dir) for each, spec in chosen]
+    results: list[Result] = []
+    failed = 0
+    for entry, argument in entries:
+        adapter = entry.load(argument, options)
+        for task in tasks:
+            _check_media(adapter, task.benchmark)
+        for task in tasks:
+            result, failed_here = _run(adapter, task, options, out, seed, limit, fresh)
+            results.append(result)
+            failed += failed_here
+        del adapter
+        gc.collect()  # before the next model's weights
+    _print(results, suite, as_json)
+    return 1 if failed else 0
+
+
+def _run(
+    adapter: ModelAdapter,
+    task: Task,
+    options: ModelOptions,
+    out: Path,
+    seed: int,
+    limit: int | None,
+    fresh: bool,
+) -> tuple[Result, int]:
+    """One model on one benchmark: its result, and how many samples failed."""
+    elicitation = _possible(task.elicitation, adapter, task.benchmark)
+    identity = run_identity(adapter, task.benchmark.card, elicitation, seed)
+    batch_size = options.batch_size or getattr(adapter, "batch_size", None) or BATCH_SIZE
+    session = Session(
+        started=_now(),
+        command=shlex.join(["mpeval", *sys.argv[1:]]),
+        versions=_versions(),
+        device=str(getattr(adapter, "device", options.device)),
+        dtype=str(getattr(adapter, "dtype", options.dtype)),
+        batch_size=batch_size,
+        limit=limit,
+    )
+    manifest = Manifest(
+        schema=SCHEMA,
+        model=adapter.name,
+        benchmark=task.benchmark.card.name,
+        protocol=task.protocol.name,
+        identity=identity,
+        expected=len(task.samples),
+        sessions=(session,),
+    )
+    with Run.write(run_folder(out, identity), manifest, fresh) as run:
+        done = run.done()
+        already = sum(sample.id in done for _, sample in task.samples)
+        label = f"{adapter.name} on {task.benchmark.card.name}"
+        with report.progress(label, len(task.samples), already) as advance:
+            outcome = answer(
+                adapter,
+                task.samples,
+                elicitation,
+                run,
+                seed=seed,
+                batch_size=batch_size,
+                progress=advance,
+            )
+        run.end_session(_now(), outcome.answered)
+        if outcome.interrupted:
+            stored = already + outcome.answered
+            print(
+                f"mpeval: stopped {label} with {stored} of {len(task.samples)} samples stored in {run.path}; "
+                "the same command goes on from there",
+                file=sys.stderr,
+            )
+            run.close()
+            sys.exit(130)
+        return score(run, task.benchmark, task.protocol), outcome.failed
+
+
+def _task(
+    benchmark: Benchmark,
+    protocol: ProtocolSpec,
+    max_crops: int | None,
+    limit: int | None,
+    seed: int,
+    data_dir: str | None,
+) -> Task:
+    elicitation = benchmark.elicitations[protocol.elicitation]
+    if max_crops is not None:
+        elicitation = msgspec.structs.replace(elicitation, max_crops=max_crops)
+    return Task(benchmark, protocol, elicitation, select(benchmark.samples(data_dir), limit, seed))
+
+
+def _benchmarks(suite: str | None, names: str | None) -> list[Benchmark]:
+    if (suite is None) == (names is None):
+        raise UserError("give either --suite or --benchmark ('mpeval list' shows what there is)")
+    if names is not None:
+        return [registry.benchmark(name) for name in _split(names)]
+    assert suite is not None
+    found, broken = registry.suite(suite)
+    for plugin in broken:
+        print(f"mpeval: {plugin}", file=sys.stderr)
+    return found
+
+
+def _split(names: str) -> list[str]:
+    """Comma-separated names, each once."""
+    found = [name.strip() for name in names.split(",") if name.strip()]
+    if not found:
+        raise UserError("an empty list of names: separate names by commas")
+    return list(dict.fromkeys(found))
+
+
+def _check_media(adapter: ModelAdapter, benchmark: Benchmark) -> None:
+    if benchmark.card.media not in adapter.capabilities.media:
+        takes = f"{adapter.name} takes {', '.join(adapter.capabilities.media)}"
+        raise UserError(
+            f"{takes}, but {benchmark.card.name} is {benchmark.card.media}: leave one of them out"
+        )
+
+
+def _possible(elicitation: Elicitation, adapter: ModelAdapter, benchmark: Benchmark) -> Elicitation:
+    """The elicitation as far as the model can follow it: the identity must say how it was really asked."""
+    if not elicitation.force_single_point or adapter.capabilities.force_single_point:
+        return elicitation
+    print(
+        f"mpeval: {adapter.name} cannot be forced to one point, as {benchmark.card.name} wants: asked freely",
+        file=sys.stderr,
+    )
+    return msgspec.structs.replace(elicitation, force_single_point=False)
+
+
+def _print(results: Sequence[Result], suite: str | None, as_json: bool) -> None:
+    if as_json:
+        sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(results), indent=2) + b"\n")
+        return
+    print("Headline metrics in %, with 95 % intervals and sample counts")
+    report.print_table(report.comparison_table(results, suite))
+    for line in report.remarks(results):
+        print(line)
+    root = os.path.commonpath([result.path for result in results])
+    print(f"Runs: {root}")
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _versions() -> dict[str, str]:
+    """Versions of what may change an answer, as far as it is installed."""
+    found = {"mpeval": __version__, "python": platform.python_version(), "platform": platform.platform()}
+    for name in ("torch", "numpy", "pillow", "tokenizers", "safetensors"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,84 @@
+"""Point tracks against masks as the release scores them: F1 by frame, and HOTA on points (paper, Tables 5 and
+6)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from mpeval.masks import points_in_mask
+from mpeval.metrics.detection import PAPER_EPSILON, Detection, absent, detection
+from mpeval.metrics.hota import FrameMatch, Hota, hota
+from mpeval.metrics.points import assign
+from mpeval.parsing.paper import Pixel, TrackFrame
+from mpeval.types import RLE
+
+
+def paper_track_scores(
+    predicted: Sequence[TrackFrame], true: Sequence[TrackFrame], masks: Sequence[Mapping[int, RLE]]
+) -> tuple[Detection, Hota]:
+    """The release's F1 and HOTA of one video (allenai/molmo2 at f3cb108, olmo/eval/object_tracking_utils.py).
+
+    masks: frame -> mask for each object, in the order in which the dataset lists its objects. Two of the
+    release's habits are kept: of several entries for one frame the last counts, and a point of an object is
+    tested against the mask of the same *place* in its list, which is another object's where one is absent
+    from the frame.
+    """
+    predicted_at = {frame.frame: frame for frame in predicted}
+    true_at = {frame.frame: frame for frame in true}
+    frames = [
+        _Frame(_points(predicted_at, number), _points(true_at, number), [mask.get(number) for mask in masks])
+        for number in sorted({*predicted_at, *true_at})
+    ]
+    return _mean_detection(frames), _hota(frames, predicted, true)
+
+
+class _Frame:
+    """One frame: points in the order in which they are listed, and which predicted point lies in which
+    mask."""
+
+    def __init__(self, predicted: dict[str, Pixel], true: dict[str, Pixel], masks: list[RLE | None]):
+        self.predicted, self.true, self.objects = list(predicted), list(true), len(masks)
+        self.predicted_xy = np.array(list(predicted.values()))
+        self.true_xy = np.array(list(true.values()))
+        self.inside = np.zeros((max(len(masks), len(true)), len(predicted)), bool)
+        for row, mask in enumerate(masks):
+            if mask is not None and predicted:
+                self.inside[row] = points_in_mask(mask, self.predicted_xy, "nearest")
+
+    def detection(self) -> Detection:
+        if not self.true:
+            return absent(len(self.predicted))
+        if not self.predicted:
+            return Detection(0.0, 0.0, 0.0)
+        rows, columns = assign(self.predicted_xy, self.true_xy)
+        hits = int(self.inside[columns, rows].sum())
+        return detection(hits, len(self.predicted), self.objects, PAPER_EPSILON)
+
+    def match(self, true_ids: list[str], predicted_ids: list[str]) -> FrameMatch:
+        """Identities in sorted order, as the release lists them here, whatever the order of its masks."""
+        true, order = sorted(self.true), np.argsort(self.predicted, kind="stable")
+        similarity = self.inside[: len(true)][:, order].astype(float)
+        return FrameMatch(
+            np.array([true_ids.index(each) for each in true], int),
+            np.array([predicted_ids.index(self.predicted[i]) for i in order], int),
+            similarity,
+        )
+
+
+def _points(frames: dict[int, TrackFrame], number: int) -> dict[str, Pixel]:
+    return frames[number].points if number in frames else {}
+
+
+def _mean_detection(frames: list[_Frame]) -> Detection:
+    if not frames:
+        return absent(0)
+    return Detection(*np.mean([frame.detection() for frame in frames], axis=0).tolist())
+
+
+def _hota(frames: list[_Frame], predicted: Sequence[TrackFrame], true: Sequence[TrackFrame]) -> Hota:
+    true_ids = sorted({each for frame in true for each in frame.points})
+    predicted_ids = sorted({each for frame in predicted for each in frame.points})
+    matches = [frame.match(true_ids, predicted_ids) for frame in frames]
+    return hota(matches, (len(true_ids), len(predicted_ids)))

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from mpeval import masks
+from mpeval.errors import SampleError
+from mpeval.metrics.regions import point_in_polygon
+from mpeval.types import RLE, BoxTarget, PolygonTarget
+
+SHAPES = st.tuples(st.integers(1, 40), st.integers(1, 40))
+MASKS = arrays(bool, SHAPES)
+
+
+@settings(deadline=None, max_examples=60)
+@given(MASKS)
+def test_every_pixel_reads_as_in_the_decoded_mask(mask):
+    rle = masks.encode(mask)
+    rows, columns = np.indices(mask.shape)
+    points = np.stack([columns.ravel(), rows.ravel()], 1)
+    assert (masks.points_in_mask(rle, points).reshape(mask.shape) == mask).all()
+    assert (masks.decode(rle) == mask).all()
+    assert masks.area(rle) == mask.sum()
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    MASKS, st.lists(st.tuples(*[st.floats(-5, 45)] * 2), max_size=5), st.sampled_from(["floor", "truncate", "nearest"])
+)
+def test_one_point_and_many_agree_under_every_rounding(mask, points, rounding):
+    rle = masks.encode(mask)
+    pixel = {"floor": np.floor, "truncate": np.trunc, "nearest": np.rint}[rounding]
+    expected = []
+    for x, y in points:
+        column, row = int(pixel(x)), int(pixel(y))
+        on = 0 <= row < mask.shape[0] and 0 <= column < mask.shape[1]
+        expected.append(bool(on and mask[row, column]))
+    assert [masks.point_in_mask(rle, x, y, rounding) for x, y in points] == expected
+    assert masks.points_in_mask(rle, points, rounding).tolist() == expected
+
+
+def test_large_mask_with_long_runs():
+    mask = np.zeros((3384, 6016), bool)
+    mask[1000:3000, 2000:2010] = True
+    rle = masks.encode(mask)
+    assert masks.point_in_mask(rle, 2000, 1000)
+    assert not masks.point_in_mask(rle, 1999.9, 1000)
+    assert masks.bounding_box(rle) == (2000, 1000, 2010, 3000)
+
+
+@pytest.mark.parametrize("x", [float("nan"), float("inf"), -float("inf"), 1e300])
+def test_what_is_not_finite_lies_outside(x):
+    rle = masks.encode(np.ones((4, 4), bool))
+    assert not masks.point_in_mask(rle, x, 1)
+    assert not masks.points_in_mask(rle, [(x, 1)])[0]
+
+
+@pytest.mark.parametrize("counts", ["", "!!", "é", "o", "04", "ooooooooooooooo0"])
+def test_a_corrupt_mask_is_named(counts):
+    with pytest.raises(SampleError, match="mask's run"):
+        masks.point_in_mask(RLE((3, 3), counts), 1, 1)
+    with pytest.raises(SampleError, match="mask's run"):
+        masks.decode(RLE((3, 3), counts))
+
+
+@settings(deadline=None, max_examples=60)
+@given(MASKS.filter(lambda mask: mask.any()))
+def test_interior_point_of_a_mask_is_inside_under_every_rounding(mask):
+    rle = masks.encode(mask)
+    x, y = masks.interior_point(rle)
+    assert all(masks.point_in_mask(rle, x, y, rounding) for rounding in ("floor", "truncate", "nearest"))
+
+
+def test_interior_point_is_the_deepest():
+    mask = np.zeros((30, 30), bool)
+    mask[2, :] = True
+    mask[10:21, 5:16] = True
+    x, y = masks.interior_point(masks.encode(mask))
+    assert (int(x), int(y)) == (10, 15)
+    assert masks.interior_point(BoxTarget((2, 4, 10, 8))) == (6, 6)
+    with pytest.raises(SampleError, match="empty mask"):
+        masks.interior_point(masks.encode(np.zeros((3, 3), bool)))
+
+
+def test_interior_point_of_a_horseshoe_is_not_in_its_hollow():
+    horseshoe = ((0.0, 0.0), (10.0, 0.0), (10.0, 10.0), (8.0, 10.0), (8.0, 2.0), (2.0, 2.0), (2.0, 10.0), (0.0, 10.0))
+    x, y = masks.interior_point(PolygonTarget(horseshoe))
+    assert point_in_polygon(x, y, horseshoe)
+    assert not point_in_polygon(5, 6, horseshoe)
+
+
+def test_polygon_mask():
+    rle = masks.from_polygon([(2, 3), (8, 3), (8, 7), (2, 7)], (10, 12))
+    assert rle.size == (10, 12)
+    assert masks.area(rle) == 24
+    assert masks.point_in_mask(rle, 5, 5)
+    with pytest.raises(SampleError, match="three vertices"):
+        masks.from_polygon([(1, 1), (2, 2)], (10, 12))
