@@ -38,10 +38,12 @@ def encode(mask: ArrayLike) -> RLE:
 
 def decode(rle: RLE) -> np.ndarray:
     """The mask itself, bool [height, width]. Raises `SampleError` where the runs do not fill the size."""
-    from pycocotools import mask as coco
+    import numpy as np
 
-    _run_ends(rle)  # pycocotools reads past the buffer of a corrupt mask
-    return coco.decode(_coco(rle)).astype(bool)
+    height, width = rle.size
+    ends = _run_ends(rle)
+    inside = np.arange(len(ends)) % 2 == 1
+    return np.repeat(inside, np.diff(ends, prepend=0)).reshape(width, height).T
 
 
 def area(rle: RLE) -> int:
@@ -54,8 +56,9 @@ def bounding_box(rle: RLE) -> tuple[int, int, int, int]:
     """x1, y1, x2, y2 around the pixels inside (x2, y2 just past the last one); zeros for an empty mask."""
     from pycocotools import mask as coco
 
-    _run_ends(rle)
-    x, y, width, height = (int(value) for value in coco.toBbox(_coco(rle)))
+    _run_ends(rle)  # pycocotools reads past the end of a corrupt mask
+    encoded = {"size": list(rle.size), "counts": rle.counts.encode("ascii")}
+    x, y, width, height = (int(value) for value in coco.toBbox(encoded))
     return x, y, x + width, y + height
 
 
@@ -131,10 +134,6 @@ def _deepest_pixel(rle: RLE) -> tuple[float, float]:
 _PIXEL: dict[Rounding, Callable[[float], int]] = {"floor": floor, "truncate": trunc, "nearest": round}
 
 
-def _coco(rle: RLE) -> dict:
-    return {"size": list(rle.size), "counts": rle.counts.encode("ascii")}
-
-
 @lru_cache(maxsize=4096)
 def _run_ends(rle: RLE) -> np.ndarray:
     """Where each run ends, int64 [runs]; runs at odd indices are inside.
@@ -160,7 +159,5 @@ def _run_ends(rle: RLE) -> np.ndarray:
     runs[1::2] = np.cumsum(runs[1::2])
     runs[2::2] = np.cumsum(runs[2::2])
     if runs.min() < 0 or runs.sum() != height * width:
-        raise SampleError(
-            f"a mask's runs cover {runs.sum()} pixels, its size {width}x{height} has {height * width}"
-        )
+        raise SampleError(f"a mask's runs cover {runs.sum()} pixels, its size {width}x{height} has {height * width}")
     return np.cumsum(runs)

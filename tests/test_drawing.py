@@ -17,10 +17,11 @@ def plain(width: int, height: int, value: int = 128) -> np.ndarray:
 
 
 def colours(image: np.ndarray) -> set[tuple[int, ...]]:
-    return {tuple(map(int, pixel)) for pixel in np.unique(image.reshape(-1, 3), axis=0)}
+    packed = np.unique(image.astype(np.uint32) @ np.array([1 << 16, 1 << 8, 1], np.uint32))
+    return {(int(c) >> 16, int(c) >> 8 & 255, int(c) & 255) for c in packed}
 
 
-@pytest.mark.parametrize(("width", "height"), [(7, 5), (112, 98), (640, 640), (3000, 1200)])
+@pytest.mark.parametrize(("width", "height"), [(7, 5), (112, 98), (640, 640), (2000, 900)])
 @pytest.mark.parametrize("value", [0, 255])
 def test_a_point_is_seen_at_its_place_at_any_size_on_any_ground(width: int, height: int, value: int) -> None:
     image = np.asarray(draw(plain(width, height, value), [Point(width / 2, height / 2)]))

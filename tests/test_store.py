@@ -45,6 +45,9 @@ from mpeval.types import (
 )
 
 
+TWO = CountTarget(2)
+
+
 def manifest(seed: int = 0, expected: int = 3) -> Manifest:
     identity: dict[str, Any] = {
         "model": {"name": "m/odel:1", "weights": "abc"},
@@ -56,7 +59,7 @@ def manifest(seed: int = 0, expected: int = 3) -> Manifest:
     return Manifest(SCHEMA, "m/odel:1", "bench", "strict", identity, expected, (session,))
 
 
-def row(position: int, error: str | None = None, text: str = "there", target: Target = CountTarget(2)) -> Row:
+def row(position: int, error: str | None = None, text: str = "there", target: Target = TWO) -> Row:
     prediction = Prediction(text, (Point(1.5, 2.25, time=0.5),), "form", generated_tokens=7, error=error)
     return Row(f"s{position}", position, "00ff", (8, 6), "Point", target, {"kind": "a"}, prediction)
 

@@ -17,9 +17,7 @@ _OVERSAMPLE = 4
 def _rotated(polygon: Polygon, quarter_turns: float) -> Polygon:
     """The polygon turned clockwise about the middle of the unit square."""
     cos, sin = math.cos(quarter_turns * math.pi / 2), math.sin(quarter_turns * math.pi / 2)
-    return tuple(
-        (0.5 + cos * (x - 0.5) - sin * (y - 0.5), 0.5 + sin * (x - 0.5) + cos * (y - 0.5)) for x, y in polygon
-    )
+    return tuple((0.5 + cos * (x - 0.5) - sin * (y - 0.5), 0.5 + sin * (x - 0.5) + cos * (y - 0.5)) for x, y in polygon)
 
 
 def _regular(corners: int, inner: float | None = None) -> Polygon:

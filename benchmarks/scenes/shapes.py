@@ -77,12 +77,9 @@ def shapes_scene(rng: np.random.Generator, split: Split) -> Scene:
     candidates = _attribute_candidates(rng, things)
     pointing = _choose(rng, candidates + _relation_candidates(things, width, height), _POINT_QUERIES)
     counting = _choose(rng, candidates, _COUNT_QUERIES)
-    queries = [
-        SceneQuery("points", c.label, c.label, c.category, _regions(c), (width, height)) for c in pointing
-    ]
+    queries = [SceneQuery("points", c.label, c.label, c.category, _regions(c), (width, height)) for c in pointing]
     queries += [
-        SceneQuery("count", f"how many {c.label}", c.label, c.category, _regions(c), (width, height))
-        for c in counting
+        SceneQuery("count", f"how many {c.label}", c.label, c.category, _regions(c), (width, height)) for c in counting
     ]
     image = np.clip(np.rint(canvas), 0, 255).astype(np.uint8)
     return Scene(image, queries, _caption(things, width, height))
@@ -168,9 +165,7 @@ def _attribute_candidates(rng: np.random.Generator, things: list[_Thing]) -> lis
                 matches = tuple(
                     thing
                     for thing in things
-                    if size in (None, thing.size)
-                    and colour in (None, thing.colour)
-                    and kind in (None, thing.kind)
+                    if size in (None, thing.size) and colour in (None, thing.colour) and kind in (None, thing.kind)
                 )
                 of_colour = sum(thing.colour == colour for thing in things)
                 colour_suffices = colour and len(names) > 1 and len(matches) == of_colour

@@ -33,7 +33,7 @@ def close(where: str, what: str, ours: Any, theirs: Any, tolerance: float) -> Ch
     masked = theirs <= _FORBIDDEN
     if (masked != (ours <= _FORBIDDEN)).any():
         return Check(where, what, float("inf"), tolerance, "other choices are masked")
-    difference = np.abs(ours - theirs, where=~masked, out=np.zeros_like(theirs))
+    difference = np.abs(ours[~masked] - theirs[~masked])
     return Check(where, what, float(difference.max(initial=0.0)), tolerance)
 
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from mpeval.engine.checkpoint import load_model
 from mpeval.engine.config import ModelConfig
-from mpeval.engine.generate import GenerationInput
+from mpeval.engine.generate import Decoding, GenerationInput
 from mpeval.engine.prompt import image_token_ids, is_media, low_resolution_id, video_token_ids
 from mpeval.engine.tiling import TilingSpec
-from mpeval.grounding.constraints import HfConstraints
+from mpeval.grounding.constraints import LOCATION_NEXT, SUBPATCH_NEXT, HfConstraints, StepScores
 from mpeval.grounding.heads import LOCATIONS
 from mpeval.grounding.semantics import HF
 from mpeval.verify.check import Check
@@ -89,7 +90,7 @@ def _verify_golden(
     logits, processed = [], []
     for decoding in follow(model, sample, choices, constraints):
         log.add(decoding)
-        extended = constraints.extend(decoding.scores, sizes)
+        extended = constraints.extend(_computed(decoding), sizes)
         logits.append(extended[0].numpy())
         processed.append(constraints.process(decoding.state, extended, sizes)[0].numpy())
     patch_logits = log.arrays()["patch_logits"][1:]
@@ -100,6 +101,16 @@ def _verify_golden(
     triples = triples_of(choices)
     yield equal(WHERE_GOLDEN, "choices", triples, golden["triples"][:, :3])
     yield close(WHERE_GOLDEN, "points", _points(triples, sample, golden), golden["points"], POINTS)
+
+
+def _computed(decoding: Decoding) -> StepScores:
+    """The scores that hf computes at this step; ours are there for a whole batch, used or not."""
+    scores, phase = decoding.scores, int(decoding.state.phase)
+    return replace(
+        scores,
+        subpatch=scores.subpatch if phase == SUBPATCH_NEXT else None,
+        location=scores.location if phase == LOCATION_NEXT else None,
+    )
 
 
 def _points(

@@ -29,6 +29,7 @@ VARIANTS = {
     "mixed_forced/": (NATIVE, "model_mixed.safetensors"),
 }
 """Prefix of the arrays -> semantics and weights. The middle three are native with one or both of hf's inputs."""
+SCORES = ("logits", "hidden", "patch_logits", "subpatch_logits", "location_logits")
 
 
 def verify_forced(
@@ -43,10 +44,9 @@ def verify_forced(
         log = StepLog()
         for decoding in follow(model, sample, _forced(native, tokens), NativeConstraints(tokens)):
             log.add(decoding)
-        for name, ours in log.arrays().items():
-            if f"{prefix}{name}" in native:
-                check = close(WHERE_NATIVE, name.replace("_", " "), ours, native[f"{prefix}{name}"], tolerance)
-                yield replace(check, note=" ".join([prefix.rstrip("/"), check.note]).strip())
+        theirs = {name: native[f"{prefix}{name}"] for name in SCORES if f"{prefix}{name}" in native}
+        for check in log.compare(theirs, tolerance):
+            yield replace(check, note=" ".join([prefix.rstrip("/"), check.note]).strip())
 
 
 def verify_training(

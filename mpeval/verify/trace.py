@@ -12,8 +12,10 @@ from torch import Tensor
 from mpeval.engine.config import TokenIds
 from mpeval.engine.generate import Decoding, GenerationInput, feed, prefill
 from mpeval.engine.model import NO_MORE_POINTS, VisionLanguageModel
-from mpeval.grounding.constraints import Choice, Constraints
+from mpeval.grounding.constraints import SUBPATCH_NEXT, Choice, Constraints
 from mpeval.grounding.coordinates import PatchPlace, image_places, video_places
+from mpeval.verify.check import Check
+from mpeval.verify.compare import close
 from mpeval.verify.preprocess import mappings, pictures
 
 WHERE_GOLDEN, WHERE_NATIVE = "golden.npz", "native.npz"
@@ -97,7 +99,8 @@ class StepLog:
             "logits": scores.tokens,
             "hidden": decoding.hidden,
             "patch_logits": scores.patch,
-            "subpatch_logits": scores.subpatch,
+            # Ours are computed for a whole batch at once; alone they mean something only right after PATCH.
+            "subpatch_logits": scores.subpatch if int(decoding.state.phase) == SUBPATCH_NEXT else None,
             "location_logits": scores.location,
         }
         self.steps.append({name: None if value is None else value[0] for name, value in found.items()})
@@ -105,9 +108,18 @@ class StepLog:
     def arrays(self) -> dict[str, np.ndarray]:
         """[steps, ...] each, NaN where a step has none: right after the prompt no point can begin."""
         stacked = {}
-        for name, last in self.steps[-1].items():
-            if last is not None:
-                nothing = torch.full_like(last, torch.nan)
-                rows = [step[name] for step in self.steps]
+        for name in self.steps[0]:
+            rows = [step[name] for step in self.steps]
+            some = next((row for row in rows if row is not None), None)
+            if some is not None:
+                nothing = torch.full_like(some, torch.nan)
                 stacked[name] = torch.stack([nothing if row is None else row for row in rows]).numpy()
         return stacked
+
+    def compare(self, theirs: Mapping[str, np.ndarray], tolerance: float) -> Iterator[Check]:
+        """Check the arrays that `theirs` has too, in the rows for which both have numbers."""
+        for name, ours in self.arrays().items():
+            if name in theirs:
+                unused = [step[name] is None for step in self.steps]
+                expected = np.where(np.reshape(unused, (-1, 1)), np.nan, theirs[name])
+                yield close(WHERE_NATIVE, name.replace("_", " "), ours, expected, tolerance)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from mpeval.types import (
     CountTarget,
     Elicitation,
     MaskTarget,
+    ModelAdapter,
     Point,
     PointsTarget,
     PolygonTarget,
@@ -55,9 +57,17 @@ def ask(
     sample_id: str = "0",
     seed: int = 0,
 ) -> Prediction:
-    adapter = load_model(model)
+    adapter = _loaded(model)
     query = Query(sample_id, media or picture(), prompt, Elicitation("test"), seed, target)
     return adapter.generate([adapter.prepare(query)])[0]
+
+
+# One load a model: reading the entry points takes ten milliseconds. A replay file may change between tests.
+_load_once = functools.cache(load_model)
+
+
+def _loaded(model: str) -> ModelAdapter:
+    return load_model(model) if ":" in model else _load_once(model)
 
 
 def mask(x1: int, y1: int, x2: int, y2: int) -> RLE:
@@ -223,7 +233,7 @@ def test_replay_names_the_line_that_is_no_answer(tmp_path: Path, line: str) -> N
 
 
 def test_replay_names_a_file_that_it_cannot_read(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="cannot read .*missing"):
+    with pytest.raises(UserError, match=r"cannot read .*missing"):
         load_model(f"replay:{tmp_path}/missing")
 
 

@@ -18,7 +18,7 @@ def test_one_image():
     text = '<points coords="1 1 123 456 2 789 012">label</points>'
     form, points = parse_points(text, [SIZE])
     assert form == "molmo2-coords"
-    assert points == [Point(78.72, 218.88, object_id="1"), Point(504.96, 5.76, object_id="2")]
+    assert points == [Point(78.72, 218.88, object_id="1"), Point(0.789 * 640, 5.76, object_id="2")]
 
 
 def test_several_images_have_sizes_of_their_own():
@@ -52,8 +52,11 @@ def test_video_and_tracks():
         "0 1 123 456",
         "1.0 1 123 456",
         "1  1 123 456",
-    ]
-    + ["1 1 123 456 2 1234 12", "1 1 123 456:1 2 123 456", "x 1 123 456", "1 a 123 456"],
+        "1 1 123 456 2 1234 12",
+        "1 1 123 456:1 2 123 456",
+        "x 1 123 456",
+        "1 a 123 456",
+    ],
 )
 def test_what_does_not_fit_spoils_its_tag_alone(coords):
     bad = f'<points coords="{coords}">x</points>'

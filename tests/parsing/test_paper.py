@@ -26,8 +26,6 @@ PIECES = st.sampled_from(
         " ",
         ".",
         "1.2.3 ",
-    ]
-    + [
         "(50.0, 50.0)",
         ' x="1.0" y="2.0"',
         "Click(1.0, 2.0)",
@@ -36,8 +34,6 @@ PIECES = st.sampled_from(
         "<points 1 1 2 3/>",
         "9" * 400,
         "٣٤٥",
-    ]
-    + [
         "time 1.0\n",
         "{0: [34.0, 63.0]}",
         "{0: 1}",
@@ -46,8 +42,13 @@ PIECES = st.sampled_from(
         "{'a': [1, 2]}",
         "nan inf",
         "a total of ",
+        "the total number of cats is: ",
+        "none",
+        "\x08",
+        "\n",
+        "-5",
+        "1_0",
     ]
-    + ["the total number of cats is: ", "none", "\b", "\n", "-5", "1_0"]
 )
 TEXTS = st.one_of(st.text(max_size=80), st.lists(PIECES, max_size=12).map("".join))
 

@@ -1,0 +1,133 @@
+"""`mpeval show`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mpeval.media import Media
+from tests.conftest import Ended
+
+Call = Callable[..., Ended]
+
+
+@pytest.fixture
+def run(mpeval: Call, plugin: Path, tmp_path: Path) -> Path:
+    """A finished run of the fake model on the fake benchmark."""
+    assert mpeval("run", "--model", "fake-model", "--benchmark", "fake", "--out", tmp_path / "out").status == 0
+    return tmp_path / "out"
+
+
+def drawn(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def spoil(monkeypatch: pytest.MonkeyPatch, change: Callable[[Any], Any]) -> None:
+    """Change what the fake benchmark's samples are by now; None drops a sample."""
+    import fake_plugin
+
+    original = fake_plugin.FakeBenchmark.samples
+
+    def samples(self: Any, data_dir: str | None = None) -> Iterator[Any]:
+        return (new for each in original(self, data_dir) if (new := change(each)) is not None)
+
+    monkeypatch.setattr(fake_plugin.FakeBenchmark, "samples", samples)
+
+
+def test_the_worst_are_drawn_and_the_folder_is_printed(mpeval: Call, run: Path, tmp_path: Path) -> None:
+    ended = mpeval("show", run, "--worst", "5", "--out", tmp_path / "seen")
+    assert ended.status == 0
+    assert str(tmp_path / "seen") in ended.out
+    names = drawn(tmp_path / "seen")
+    assert len(names) == 5
+    scores = {name: hit(run, name) for name in names}
+    assert set(scores.values()) == {False}
+
+
+def hit(run: Path, picture: str) -> bool:
+    """Whether the sample of a picture's name was answered right."""
+    from mpeval.store import Run, find_runs
+
+    with Run.read(find_runs([run])[0]) as stored:
+        row = next(row for row in stored.rows() if picture == f"{row.position:05d}-{row.sample_id}.png")
+    return row.prediction.points[0].x <= 4
+
+
+def test_one_sample_shows_its_point_and_its_target(mpeval: Call, run: Path, tmp_path: Path) -> None:
+    assert mpeval("show", run, "--sample", "s7", "--out", tmp_path / "seen").status == 0
+    assert drawn(tmp_path / "seen") == ["00007-s7.png"]
+    with Image.open(tmp_path / "seen" / "00007-s7.png") as picture:
+        pixels = np.asarray(picture.convert("RGB"))
+    assert pixels.shape[1] == 640
+    assert pixels.shape[0] > 480  # 8x6 enlarged, and a caption
+    for colour in ((255, 45, 85), (60, 230, 110)):
+        assert (pixels == colour).all(-1).any()
+
+
+def test_pictures_lie_beside_the_run_unless_told_otherwise(mpeval: Call, run: Path) -> None:
+    assert mpeval("show", run, "--sample", "s0").status == 0
+    assert len(list(run.rglob("pictures/00000-s0.png"))) == 1
+
+
+def test_failed_samples_come_first(mpeval: Call, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAKE_FAIL", "s11")
+    call = ("run", "--model", "fake-model", "--benchmark", "fake", "--seed", "1", "--out", tmp_path / "failed")
+    assert mpeval(*call, "--batch-size", "1").status == 1
+    assert mpeval("show", tmp_path / "failed", "--worst", "1", "--out", tmp_path / "seen").status == 0
+    assert drawn(tmp_path / "seen") == ["00011-s11.png"]
+
+
+def test_an_unknown_sample_suggests_the_nearest(mpeval: Call, run: Path) -> None:
+    ended = mpeval("show", run, "--sample", "s77")
+    assert ended.status == 2
+    assert "unknown sample 's77': did you mean" in ended.err
+
+
+def test_several_runs_are_one_line(mpeval: Call, run: Path) -> None:
+    call = ("run", "--model", "fake-model", "--benchmark", "fake", "--seed", "1", "--out", run)
+    assert mpeval(*call).status == 0
+    ended = mpeval("show", run)
+    assert ended.status == 2
+    assert "holds 2 runs: name one" in ended.err
+
+
+def test_no_run_is_one_line(mpeval: Call, tmp_path: Path) -> None:
+    ended = mpeval("show", tmp_path)
+    assert (ended.status, len(ended.err.splitlines())) == (2, 1)
+
+
+def test_what_is_gone_or_changed_is_named_and_the_rest_drawn(
+    mpeval: Call, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import msgspec
+
+    def change(sample: Any) -> Any:
+        if sample.id == "s1":
+            return None
+        if sample.id == "s2":
+            return msgspec.structs.replace(sample, media=Media.image(b"other bytes"))
+        if sample.id == "s3":
+            return msgspec.structs.replace(sample, media=Media.image(tmp_path / "gone.png"))
+        return sample
+
+    spoil(monkeypatch, change)
+    ended = mpeval("show", run, "--worst", "40", "--out", tmp_path / "seen")
+    assert ended.status == 1
+    lines = sorted(ended.err.splitlines())
+    assert len(lines) == 3
+    assert "'s1' not drawn: the benchmark no longer has it" in lines[0]
+    assert "'s2' not drawn: its picture has changed" in lines[1]
+    assert "'s3' not drawn: its picture is gone" in lines[2]
+    assert len(drawn(tmp_path / "seen")) == 37
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(mpeval: Call, run: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    ended = mpeval("show", run, "--out", tmp_path / "file")
+    assert (ended.status, len(ended.err.splitlines())) == (2, 1)
+    assert "choose another --out" in ended.err

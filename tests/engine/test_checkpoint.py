@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from mpeval.engine.checkpoint import load_model, save_weights
+from mpeval.errors import UserError
+
+from .tiny_config import random_model, released_config
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return write(tmp_path)
+
+
+def write(folder, family="molmo_point", tied=False):
+    (folder / "config.json").write_text(json.dumps(released_config(family, tied)))
+    save_weights(random_model(family, tied=tied), folder / "model.safetensors")
+    return folder
+
+
+@pytest.mark.parametrize(("family", "tied"), [("molmo_point", False), ("molmo_point", True), ("molmo2", False)])
+def test_round_trip_in_the_released_names(tmp_path, family, tied):
+    loaded, original = load_model(write(tmp_path, family, tied)), random_model(family, tied=tied)
+    for name, tensor in original.state_dict().items():
+        assert torch.equal(loaded.state_dict()[name], tensor), name
+    names = load_file(tmp_path / "model.safetensors").keys()
+    assert "model.transformer.wte.new_embedding" in names
+    assert ("lm_head.output_embeddings" in names) == (family == "molmo_point" and not tied)
+    assert ("model.vision_backbone.image_vit.patch_embedding.weight" in names) == (family == "molmo2")
+
+
+def test_shards_are_read_through_their_index(folder):
+    tensors = load_file(folder / "model.safetensors")
+    names = sorted(tensors)
+    halves = {"model-1.safetensors": names[::2], "model-2.safetensors": names[1::2]}
+    for file, part in halves.items():
+        save_file({n: tensors[n] for n in part}, folder / file)
+    (folder / "model.safetensors").unlink()
+    index = {"weight_map": {n: file for file, part in halves.items() for n in part}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    assert torch.equal(load_model(folder).vit.positional_embedding, random_model().vit.positional_embedding)
+
+    (folder / "model-2.safetensors").unlink()
+    with pytest.raises(UserError, match=r"model-2\.safetensors is missing"):
+        load_model(folder)
+    index["weight_map"]["x"] = "../outside.safetensors"
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    with pytest.raises(UserError, match="outside the folder"):
+        load_model(folder)
+
+
+@pytest.mark.parametrize("keep", [0, 5, 200, -1000])
+def test_a_cut_file_is_named(folder, keep):
+    file = folder / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:keep])
+    with pytest.raises(UserError) as error:
+        load_model(folder)
+    assert "cut or damaged" in str(error.value) and "\n" not in str(error.value)
+
+
+def test_missing_foreign_and_misshapen_tensors_are_named(folder):
+    file = folder / "model.safetensors"
+    tensors = load_file(file)
+    norm = tensors.pop("model.transformer.ln_f.weight")
+    save_file(tensors, file)
+    with pytest.raises(UserError, match=r"1 tensors are missing, the first is transformer\.ln_f\.weight"):
+        load_model(folder)
+    save_file(tensors | {"model.transformer.ln_f.weight": norm[:3].clone()}, file)
+    with pytest.raises(UserError, match=r"ln_f\.weight is \[3\] but config\.json asks for \[64\]"):
+        load_model(folder)
+    save_file(tensors | {"model.transformer.ln_f.weight": norm, "model.extra": norm.clone()}, file)
+    with pytest.raises(UserError, match=r"model\.extra has no place"):
+        load_model(folder)
+
+
+def test_encoder_blocks_past_the_last_output_are_skipped(folder):
+    file = folder / "model.safetensors"
+    extra = {"model.vit.transformer.resblocks.26.ffn_norm.bias": torch.zeros(48)}
+    save_file(load_file(file) | extra, file)
+    load_model(folder)
