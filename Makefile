@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 DEMO_OUT := build/demo
 DEMO_MODELS := molmopoint-tiny,molmo2-tiny,oracle,center,random
-PHOTO := benchmarks/demo_photos/coffee.jpg
+PHOTO := benchmarks/demo_photos/pictures/coffee.jpg
 PHOTO_QUERY := Point to the cup
 
 .PHONY: demo test venv clean

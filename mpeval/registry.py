@@ -32,16 +32,15 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class ModelOptions:
-    """What the command line says of how a model is run. A model takes what applies to it."""
+    """What the command line says of how a model is run. A model takes what applies to it.
+
+    What a query may say of itself (crops, frames, tokens) is in its `Elicitation`.
+    """
 
     device: str = "auto"
     """`auto`, `cpu`, `cuda`, `cuda:1`, `mps`."""
     dtype: str = "auto"
     """`auto`, `float32`, `bfloat16`, `float16`."""
-    batch_size: int | None = None
-    """Samples in a batch; None: what the adapter advises (its attribute `batch_size`, if it has one)."""
-    max_crops: int | None = None
-    """Image tiles at most, for sizing buffers; an elicitation's `max_crops` holds for its queries."""
     semantics: Literal["native", "hf"] = "native"
     """Which of the release's two programs a grounding-token model follows."""
 
@@ -209,10 +208,10 @@ def _check_benchmark(name: str, plugin: object) -> Benchmark:
     missing = _missing(plugin, ("card", "elicitations", "scorers", "protocols", "samples"))
     if missing:
         raise TypeError(f"it is no Benchmark: it lacks {missing}")
-    assert isinstance(plugin, Benchmark)
-    if plugin.card.name != name:
-        raise ValueError(f"it is registered as '{name}', but its card says '{plugin.card.name}'")
-    return plugin
+    benchmark = cast(Benchmark, plugin)
+    if benchmark.card.name != name:
+        raise ValueError(f"it is registered as '{name}', but its card says '{benchmark.card.name}'")
+    return benchmark
 
 
 def _check_model(name: str, plugin: object) -> ModelEntry:

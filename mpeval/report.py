@@ -23,6 +23,7 @@ def comparison_table(results: Sequence[Result], suite: str | None = None) -> Tab
 
     Then the tokens generated for each point and, over a suite of several benchmarks, their plain mean.
     """
+    from rich.markup import escape
     from rich.table import Table
 
     benchmarks = list(dict.fromkeys(result.benchmark for result in results))
@@ -45,44 +46,48 @@ def comparison_table(results: Sequence[Result], suite: str | None = None) -> Tab
         cells = [_cell(row.get(benchmark)) for benchmark in benchmarks]
         if with_average:
             cells.append(_average([row.get(benchmark) for benchmark in averaged]))
-        table.add_row(model, *cells, tokens_per_point(list(row.values())))
+        table.add_row(escape(model), *cells, tokens_per_point(list(row.values())))
     return table
 
 
 def protocol_table(results: Sequence[Result]) -> Table:
-    """One row a metric over all samples, protocols beside one another, for one run."""
+    """One run: a row a metric over all samples, protocols side by side."""
     from rich.table import Table
 
     table = Table()
-    for column in ("protocol", "metric", "%", "95 % interval", "n", "note"):
-        table.add_column(column, justify="right" if column in ("%", "95 % interval", "n") else "left")
+    table.add_column("metric in %")
     for result in results:
-        for metric in (each for each in result.metrics if each.slice is None):
-            name = f"[bold]{metric.name}[/]" if metric == result.headline else metric.name
-            table.add_row(
-                result.protocol,
-                name,
-                _percent(metric.value),
-                _interval(metric),
-                str(metric.count),
-                _note(result),
-            )
+        flags = ["scorer only"] * result.scorer_only + ["unverified"] * (not result.verified)
+        table.add_column("\n".join([result.protocol, *flags]), justify="right")
+    overall = [{each.name: each for each in result.metrics if each.slice is None} for result in results]
+    headlines = {result.headline.name for result in results if result.headline}
+    for name in dict.fromkeys(name for metrics in overall for name in metrics):
+        style = "bold" if name in headlines else ""
+        table.add_row(name, *(_metric_cell(metrics.get(name)) for metrics in overall), style=style)
     return table
 
 
 def remarks(results: Sequence[Result]) -> list[str]:
-    """What a reader of the numbers must know: failed samples, unfinished runs, scores by the scorer only."""
+    """What a reader of the numbers must know, once for each run: failed samples, unfinished runs."""
     lines = []
-    for result in results:
+    for result in {result.path: result for result in results}.values():
         name = f"{result.model} on {result.benchmark}"
         if result.failed:
-            lines.append(
-                f"{name}: {result.failed} of {result.samples} samples FAILED and count as missing answers"
-            )
+            lines.append(f"{name}: {result.failed} of {result.samples} samples FAILED and count as missing answers")
         if result.samples < result.expected:
             lines.append(f"{name}: unfinished, {result.samples} of {result.expected} samples")
+    return lines
+
+
+def departures(results: Sequence[Result]) -> list[str]:
+    """How protocols depart from their metric's definition, or the runs from their protocol."""
+    lines = []
+    for result in results:
+        name = f"{result.model} on {result.benchmark}, protocol {result.protocol}"
         if result.scorer_only:
-            lines.append(f"{name}: scorer only, for it was not asked as protocol {result.protocol} says")
+            lines.append(f"{name}: scorer only, for it was asked in another way than the protocol says")
+        if result.differs:
+            lines.append(f"{name}: {result.differs}")
     return lines
 
 
@@ -134,13 +139,11 @@ def _interval(metric: Metric) -> str:
     return f"{_percent(low)} to {_percent(high)}"
 
 
-def _note(result: Result) -> str:
-    notes = [
-        "scorer only" if result.scorer_only else "",
-        "" if result.verified else "unverified",
-        result.differs,
-    ]
-    return "; ".join(note for note in notes if note)
+def _metric_cell(metric: Metric | None) -> str:
+    if metric is None:
+        return "-"
+    interval = f" ({_interval(metric)})" if metric.interval else ""
+    return f"{_percent(metric.value)}{interval} n={metric.count}"
 
 
 @contextmanager
@@ -195,6 +198,7 @@ def _lines(label: str, total: int, done: int) -> Callable[[int], None]:
             return
         printed = now
         rate = stored_here / max(now - started, 1e-9)
-        print(f"{label}: {at}/{total}, {rate:.1f}/s, {(total - at) / rate:.0f} s left", file=sys.stderr)
+        left = f"{(total - at) / rate:.0f} s left" if at < total else f"done in {now - started:.1f} s"
+        print(f"{label}: {at}/{total}, {rate:.1f}/s, {left}", file=sys.stderr)
 
     return advance

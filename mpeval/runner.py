@@ -29,7 +29,7 @@ from mpeval.store import Row, Run
 from mpeval.types import Elicitation, ModelAdapter, Prediction, Prepared, Query, Sample
 
 BATCH_SIZE = 16
-"""Where neither the user nor the adapter says."""
+"""What `auto` means. A batch that does not fit in memory is generated again in halves."""
 
 BATCHES_IN_A_WINDOW = 8
 
@@ -112,9 +112,7 @@ def answer(
     answered = failed = 0
     with (
         _interruptible() as stop,
-        _Prefetch(
-            prepare, pending, workers or _cores(), prefetch_bytes, 2 * BATCHES_IN_A_WINDOW * batch_size
-        ) as ahead,
+        _Prefetch(prepare, pending, workers or _cores(), prefetch_bytes, 2 * BATCHES_IN_A_WINDOW * batch_size) as ahead,
     ):
         while window := ahead.take(BATCHES_IN_A_WINDOW * batch_size, stop):
             for batch in _batches(window, batch_size):
@@ -192,9 +190,7 @@ def _rows(adapter: ModelAdapter, batch: Sequence[_Ready]) -> list[Row]:
     asked = [ready.prepared for ready in batch if ready.prepared is not None]
     predictions = iter(_generate(adapter, asked))
     return [
-        ready.row
-        if ready.prepared is None
-        else msgspec.structs.replace(ready.row, prediction=next(predictions))
+        ready.row if ready.prepared is None else msgspec.structs.replace(ready.row, prediction=next(predictions))
         for ready in batch
     ]
 
@@ -210,8 +206,7 @@ def _generate(adapter: ModelAdapter, batch: Sequence[Prepared]) -> list[Predicti
             raise RuntimeError(f"the model gave {len(predictions)} answers to {len(batch)} queries")
         seconds = (time.perf_counter() - started) / len(batch)
         return [
-            each if each.seconds is not None else msgspec.structs.replace(each, seconds=seconds)
-            for each in predictions
+            each if each.seconds is not None else msgspec.structs.replace(each, seconds=seconds) for each in predictions
         ]
     except UserError:
         raise
@@ -246,7 +241,7 @@ class _Prefetch:
         self._most_bytes = most_bytes
         self._most_samples = most_samples
         self._ahead: deque[Future[_Ready]] = deque()
-        self._lock = threading.RLock()
+        self._lock = threading.Lock()
         self._running = self._finished = self._held_bytes = self._total_bytes = 0
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="prepare")
 
@@ -261,17 +256,16 @@ class _Prefetch:
         return [] if stop.is_set() else window
 
     def release(self, batch: Iterable[_Ready]) -> None:
-        """Say that a batch is done with."""
+        """Say that a batch is done with: the room it leaves is used at once."""
         with self._lock:
             self._held_bytes -= sum(ready.nbytes for ready in batch)
+        self._fill()
 
     def _fill(self) -> None:
         with self._lock:
             while self._todo and len(self._ahead) < self._most_samples and self._has_room():
                 self._running += 1
-                future = self._pool.submit(self._work, self._todo.popleft())
-                self._ahead.append(future)
-                future.add_done_callback(lambda _: self._fill())
+                self._ahead.append(self._pool.submit(self._work, self._todo.popleft()))
 
     def _has_room(self) -> bool:
         if self._finished == 0:
@@ -292,8 +286,6 @@ class _Prefetch:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with self._lock:
-            self._todo.clear()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 

@@ -184,8 +184,11 @@ class Prepared(Interface):
 class ModelAdapter(Interface):
     """Query in, points out. `prepare` runs on many threads, `generate` on one."""
 
-    name: str
-    capabilities: Capabilities
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def capabilities(self) -> Capabilities: ...
 
     def identity(self) -> dict[str, Any]:
         """What makes the answers: weights, revision, semantics. JSON values; part of the run's identity."""
@@ -227,9 +230,12 @@ class Metric(Struct, frozen=True):
 class Scorer(Interface):
     """How an answer is read and counted: parse, score, average."""
 
-    name: str
-    headline: str
-    """The metric that a table shows."""
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def headline(self) -> str:
+        """The metric that a table shows."""
 
     def score(self, target: Target, prediction: Prediction, size: tuple[int, int]) -> SampleScore:
         """Score one stored prediction. size: width, height of the original media."""
@@ -276,11 +282,18 @@ class Card(Struct, frozen=True):
 
 @runtime_checkable
 class Benchmark(Interface):
-    card: Card
-    elicitations: Mapping[str, Elicitation]
-    scorers: Mapping[str, Scorer]
-    protocols: Mapping[str, ProtocolSpec]
-    """The first is the default."""
+    @property
+    def card(self) -> Card: ...
+
+    @property
+    def elicitations(self) -> Mapping[str, Elicitation]: ...
+
+    @property
+    def scorers(self) -> Mapping[str, Scorer]: ...
+
+    @property
+    def protocols(self) -> Mapping[str, ProtocolSpec]:
+        """The first is the default."""
 
     def samples(self, data_dir: str | None = None) -> Iterable[Sample]:
         """All samples in the published order; media are lazy."""

@@ -210,6 +210,23 @@ def test_preparing_overlaps_generating(tmp_path: Path) -> None:
         assert ask(Slow(), run, count=40, batch_size=4) == Outcome(40, 0, False)
 
 
+def test_room_that_a_batch_leaves_is_used_while_the_next_is_generated(tmp_path: Path) -> None:
+    """Memory for 8 samples, windows of 16: the pool must not idle until the window is done."""
+
+    class Watched(Model):
+        def generate(self, batch: Sequence[Any]) -> list[Prediction]:
+            generated = sum(map(len, self.batches))
+            until = time.monotonic() + 5
+            while len(self.prepared) < min(generated + 3, 40):  # besides the batch of 2 at work
+                assert time.monotonic() < until
+                time.sleep(0.001)
+            return super().generate(batch)
+
+    with run_of(tmp_path) as run:
+        outcome = ask(Watched(nbytes=100), run, count=40, batch_size=2, prefetch_bytes=800)
+    assert outcome == Outcome(40, 0, False)
+
+
 # --- drawing --------------------------------------------------------------------------------------
 
 
@@ -233,6 +250,15 @@ def test_draws_are_nested_repeatable_and_differ_by_seed() -> None:
     assert select(everything, 8) == select(everything, 8)
     assert select(everything, 8, seed=1) != select(everything, 8, seed=0)
     assert select(everything, 1000) == select(everything)
+
+
+def test_a_draw_smaller_than_the_number_of_strata_favours_none() -> None:
+    everything = sliced({f"kind{index}": 3 for index in range(10)})
+    drawn = Counter(
+        sample.slices["kind"] for seed in range(200) for _, sample in select(everything, limit=3, seed=seed)
+    )
+    assert len(drawn) == 10
+    assert max(drawn.values()) < 2 * min(drawn.values())
 
 
 def test_an_id_used_twice_is_refused() -> None:

@@ -8,8 +8,8 @@ from .targets import Format
 from .tokenizer import EXTRA_VOCABULARY, SPECIAL, base_vocabulary
 
 CROP, PATCH, POOL = 112, 8, 2
-VISION = {"width": 96, "mlp": 288, "heads": 3, "layers": 4}
-DECODER = {"width": 128, "mlp": 320, "heads": 4, "kv_heads": 2, "head_dim": 32, "layers": 4}
+VISION = {"width": 96, "mlp": 288, "heads": 3, "layers": 3}
+DECODER = {"width": 96, "mlp": 256, "heads": 3, "kv_heads": 3, "head_dim": 32, "layers": 4}
 POINTER_WIDTH = 64
 
 
@@ -63,7 +63,7 @@ def model_config(written: Format) -> dict[str, Any]:
         },
         "adapter_config": {
             "model_type": "molmo_point" if written == "grounding" else "molmo2",
-            "vit_layers": [-1, -3],
+            "vit_layers": [-1, -2],
             "hidden_size": VISION["width"],
             "num_attention_heads": VISION["heads"],
             "num_key_value_heads": VISION["heads"],

@@ -27,7 +27,7 @@ def initialise(model: VisionLanguageModel, patches: Tensor, seed: int) -> None:
             module.weight.uniform_(-bound, bound, generator=generator)
             if module.bias is not None:
                 module.bias.zero_()
-    for block in model.vit.transformer["resblocks"]:  # blocks start as the identity
+    for block in model.vit.transformer.resblocks:  # blocks start as the identity
         block.attention.wo.weight.zero_()
         block.feed_forward.w2.weight.zero_()
     for block in model.transformer.blocks:

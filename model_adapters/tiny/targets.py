@@ -10,16 +10,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-
 from mpeval.engine.config import TokenIds
+from mpeval.engine.model import NO_MORE_POINTS
 from mpeval.engine.tiling import Tiles
+from mpeval.grounding.coordinates import locate, pooled_at
 
 Format = Literal["grounding", "text"]
 Encode = Callable[[str], list[int]]
 
-NO_MORE_POINTS = 1_000_000
-"""The released label of the no-more-points class (`mpeval.engine.model`), repeated to stay free of torch."""
 NONE = "There are none."
 
 
@@ -38,27 +36,12 @@ class PointLocator:
     """Pixels to (image token, patch within it, ninth of the patch): the inverse of how a point is decoded."""
 
     def __init__(self, tiles: Tiles) -> None:
-        self.mapping, (self.width, self.height) = tiles.mapping, tiles.size
-        low_resolution = tiles.grid[0] * tiles.grid[1]
-        self.place = {
-            int(patch): (token, subpatch)
-            for token, pooled in enumerate(tiles.token_pooling)
-            for subpatch, patch in enumerate(pooled)
-            if patch >= 0 and token >= low_resolution
-        }
+        self.mapping, self.place = tiles.mapping, pooled_at(tiles.token_pooling)
 
-    def triple(self, x: float, y: float, size: tuple[int, int] | None = None) -> tuple[int, int, int]:
-        """Where a pixel of a picture of `size` (width, height; the tiled picture's own by default) lies."""
-        width, height = size or (self.width, self.height)
-        rows, columns = self.mapping.shape
-        column, row = x / width * columns, y / height * rows
-        cell = int(np.clip(int(row), 0, rows - 1)), int(np.clip(int(column), 0, columns - 1))
-        token, subpatch = self.place[int(self.mapping[cell])]
-        third = [
-            int(np.clip(int((value - whole) * 3), 0, 2))
-            for value, whole in ((column, cell[1]), (row, cell[0]))
-        ]
-        return token, subpatch, third[0] * 3 + third[1]
+    def triple(self, x: float, y: float, size: tuple[int, int]) -> tuple[int, int, int]:
+        """Where a pixel of a picture of `size` (width, height) lies. Only high-resolution tokens are in the mapping."""
+        patch, ninth = locate(x, y, self.mapping, size)
+        return (*self.place[patch], ninth)
 
 
 def sorted_points(

@@ -1,7 +1,8 @@
 """The miniatures' tokenizer: byte-level, with a whole token for every word that a scene's texts contain.
 
-As in the released models' tokenizer (Qwen3), digits are single tokens and any text is encoded and decoded without
-loss. Only the merges differ: a known word is one token, everything else falls apart into bytes.
+As in the released models' tokenizer (Qwen3), digits are single tokens (here a leading space joins them) and any text
+is encoded and decoded without loss. A known word and a fixed phrase is one token, everything else falls apart into
+bytes.
 """
 
 from __future__ import annotations
@@ -28,26 +29,23 @@ EXTRA_VOCABULARY = 128
 """Rows kept for special tokens, as in the release."""
 
 PHRASES = (
-    "user assistant describe the picture There are none Counting shows a total of points point coords Image"
-)
-MARKS = ('="', '">', "</")
-"""Runs of symbols that byte-level splitting keeps together."""
+    "<|im_start|>user\n", "<|im_end|>\n<|im_start|>assistant\n", '<points coords="', '">', "</point>", "</points>",
+    "There are none.", "Counting the ", " shows a total of ",
+)  # fmt: skip
+"""Fixed runs of text that are one token each: a third of a training sequence would be such text otherwise."""
+WORDS = "describe the picture Image"
+_SPACE = "\u0120"
+"""How byte-level tokenizers write a space."""
+_DIGITS = "0123456789"
 
 
 def base_vocabulary() -> dict[str, int]:
-    """Token -> id: the 256 bytes, then marks and words (with and without a leading space), then control tokens."""
+    """Token -> id: the 256 bytes, words with and without a leading space, spaced digits, control tokens, phrases."""
     from tokenizers.pre_tokenizers import ByteLevel
 
-    words = sorted({*(word for word in VOCABULARY if word.isalpha()), *PHRASES.split()})
-    space = "\u0120"  # how byte-level tokenizers write a space
-    tokens = [
-        *sorted(ByteLevel.alphabet()),
-        *MARKS,
-        f"{space},",
-        *words,
-        *(space + word for word in words),
-        *CONTROL,
-    ]
+    words = sorted({*(word for word in VOCABULARY if word.isalpha()), *WORDS.split()})
+    spaced = [_SPACE + piece for piece in (",", *words, *_DIGITS)]
+    tokens = [*sorted(ByteLevel.alphabet()), *words, *spaced, *CONTROL, *PHRASES]
     return {token: i for i, token in enumerate(dict.fromkeys(tokens))}
 
 
@@ -56,10 +54,10 @@ def build_tokenizer() -> Tokenizer:
     from tokenizers import AddedToken, Tokenizer, decoders, pre_tokenizers
     from tokenizers.models import BPE
 
-    tokenizer = Tokenizer(BPE(base_vocabulary(), [], ignore_merges=True))
+    merges = [(_SPACE, digit) for digit in _DIGITS]
+    tokenizer = Tokenizer(BPE(base_vocabulary(), merges, ignore_merges=True))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.add_special_tokens(
-        [AddedToken(token, special=True, normalized=False) for token in (*CONTROL, *SPECIAL)]
-    )
+    tokenizer.add_special_tokens([AddedToken(t, special=True, normalized=False) for t in (*CONTROL, *SPECIAL)])
+    tokenizer.add_tokens([AddedToken(t, special=False, normalized=False) for t in PHRASES])
     return tokenizer

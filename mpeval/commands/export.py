@@ -36,7 +36,7 @@ def command(run: Path, form: str, to: Path | None) -> None:
             else:
                 with to.open("wb") as file:
                     file.writelines(_lines(opened))
-        except BrokenPipeError:
+        except BrokenPipeError:  # `mpeval export RUN | head`: click ends the process without a word
             raise
         except OSError as error:
             raise UserError(f"cannot write {to}: {error.strerror or error}") from error

@@ -29,6 +29,20 @@ from .dry_run import dry_run
 
 
 @dataclass(frozen=True)
+class Settings:
+    """What holds for every model and benchmark of one command."""
+
+    options: ModelOptions
+    batch_size: int
+    out: Path
+    max_crops: int | None
+    data_dir: str | None
+    limit: int | None
+    seed: int
+    fresh: bool
+
+
+@dataclass(frozen=True)
 class Task:
     """A benchmark, how it is asked and scored, and the samples drawn."""
 
@@ -55,12 +69,8 @@ class BatchSize(click.ParamType):
 @click.option("--model", "models", metavar="M[,M]", required=True, help="Models: see 'mpeval list models'.")
 @click.option("--suite", metavar="S", help="All benchmarks of a suite: see 'mpeval list suites'.")
 @click.option("--benchmark", "benchmarks", metavar="B[,B]", help="Benchmarks, in place of a suite.")
-@click.option(
-    "--limit", type=click.IntRange(min=1), metavar="N", help="N samples of each, stratified by slice."
-)
-@click.option(
-    "--dry-run", "dry", is_flag=True, help="Say what would be run and what is missing; run nothing."
-)
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="N samples of each, stratified by slice.")
+@click.option("--dry-run", "dry", is_flag=True, help="Say what would be run and what is missing; run nothing.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("results"), show_default=True)
 @click.option("--batch-size", type=BatchSize(), default="auto", show_default=True)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps.")
@@ -69,9 +79,7 @@ class BatchSize(click.ParamType):
 @click.option("--protocol", metavar="P", help="Default: each benchmark's first.")
 @click.option("--data-dir", type=click.Path(), help="Where datasets lie.")
 @click.option("--semantics", type=click.Choice(["native", "hf"]), default="native", show_default=True)
-@click.option(
-    "--seed", type=int, default=0, show_default=True, help="For drawing samples and for sampling models."
-)
+@click.option("--seed", type=int, default=0, show_default=True, help="For drawing samples and for sampling models.")
 @click.option("--fresh", is_flag=True, help="Throw stored answers of these runs away and begin again.")
 @click.option("--json", "as_json", is_flag=True, help="Print results as JSON.")
 def command(
@@ -96,15 +104,15 @@ def command(
 
     A run that was stopped, or in which samples failed, goes on where it was: give the same command again.
     """
-    options = ModelOptions(device, dtype, batch_size, max_crops, semantics)
-    specs = _split(models)
-    entries = [registry.resolve_model(spec) for spec in specs]
+    options = ModelOptions(device, dtype, semantics)
+    entries = [registry.resolve_model(spec) for spec in _split(models)]
     chosen = [(each, protocol_of(each, protocol)) for each in _benchmarks(suite, benchmarks)]
     if dry:
         return dry_run(entries, chosen, options, limit, seed, data_dir, as_json)
 
     check_writable(out)
-    tasks = [_task(each, spec, max_crops, limit, seed, data_dir) for each, spec in chosen]
+    settings = Settings(options, batch_size or BATCH_SIZE, out, max_crops, data_dir, limit, seed, fresh)
+    tasks = [_task(each, spec, settings) for each, spec in chosen]
     results: list[Result] = []
     failed = 0
     for entry, argument in entries:
@@ -112,7 +120,7 @@ def command(
         for task in tasks:
             _check_media(adapter, task.benchmark)
         for task in tasks:
-            result, failed_here = _run(adapter, task, options, out, seed, limit, fresh)
+            result, failed_here = _run(adapter, task, settings)
             results.append(result)
             failed += failed_here
         del adapter
@@ -121,27 +129,18 @@ def command(
     return 1 if failed else 0
 
 
-def _run(
-    adapter: ModelAdapter,
-    task: Task,
-    options: ModelOptions,
-    out: Path,
-    seed: int,
-    limit: int | None,
-    fresh: bool,
-) -> tuple[Result, int]:
+def _run(adapter: ModelAdapter, task: Task, settings: Settings) -> tuple[Result, int]:
     """One model on one benchmark: its result, and how many samples failed."""
     elicitation = _possible(task.elicitation, adapter, task.benchmark)
-    identity = run_identity(adapter, task.benchmark.card, elicitation, seed)
-    batch_size = options.batch_size or getattr(adapter, "batch_size", None) or BATCH_SIZE
+    identity = run_identity(adapter, task.benchmark.card, elicitation, settings.seed)
     session = Session(
         started=_now(),
         command=shlex.join(["mpeval", *sys.argv[1:]]),
         versions=_versions(),
-        device=str(getattr(adapter, "device", options.device)),
-        dtype=str(getattr(adapter, "dtype", options.dtype)),
-        batch_size=batch_size,
-        limit=limit,
+        device=str(getattr(adapter, "device", settings.options.device)),
+        dtype=str(getattr(adapter, "dtype", settings.options.dtype)),
+        batch_size=settings.batch_size,
+        limit=settings.limit,
     )
     manifest = Manifest(
         schema=SCHEMA,
@@ -152,7 +151,7 @@ def _run(
         expected=len(task.samples),
         sessions=(session,),
     )
-    with Run.write(run_folder(out, identity), manifest, fresh) as run:
+    with Run.write(run_folder(settings.out, identity), manifest, settings.fresh) as run:
         done = run.done()
         already = sum(sample.id in done for _, sample in task.samples)
         label = f"{adapter.name} on {task.benchmark.card.name}"
@@ -162,8 +161,8 @@ def _run(
                 task.samples,
                 elicitation,
                 run,
-                seed=seed,
-                batch_size=batch_size,
+                seed=settings.seed,
+                batch_size=settings.batch_size,
                 progress=advance,
             )
         run.end_session(_now(), outcome.answered)
@@ -174,23 +173,16 @@ def _run(
                 "the same command goes on from there",
                 file=sys.stderr,
             )
-            run.close()
             sys.exit(130)
         return score(run, task.benchmark, task.protocol), outcome.failed
 
 
-def _task(
-    benchmark: Benchmark,
-    protocol: ProtocolSpec,
-    max_crops: int | None,
-    limit: int | None,
-    seed: int,
-    data_dir: str | None,
-) -> Task:
+def _task(benchmark: Benchmark, protocol: ProtocolSpec, settings: Settings) -> Task:
     elicitation = benchmark.elicitations[protocol.elicitation]
-    if max_crops is not None:
-        elicitation = msgspec.structs.replace(elicitation, max_crops=max_crops)
-    return Task(benchmark, protocol, elicitation, select(benchmark.samples(data_dir), limit, seed))
+    if settings.max_crops is not None:
+        elicitation = msgspec.structs.replace(elicitation, max_crops=settings.max_crops)
+    samples = select(benchmark.samples(settings.data_dir), settings.limit, settings.seed)
+    return Task(benchmark, protocol, elicitation, samples)
 
 
 def _benchmarks(suite: str | None, names: str | None) -> list[Benchmark]:
@@ -216,9 +208,7 @@ def _split(names: str) -> list[str]:
 def _check_media(adapter: ModelAdapter, benchmark: Benchmark) -> None:
     if benchmark.card.media not in adapter.capabilities.media:
         takes = f"{adapter.name} takes {', '.join(adapter.capabilities.media)}"
-        raise UserError(
-            f"{takes}, but {benchmark.card.name} is {benchmark.card.media}: leave one of them out"
-        )
+        raise UserError(f"{takes}, but {benchmark.card.name} is {benchmark.card.media}: leave one of them out")
 
 
 def _possible(elicitation: Elicitation, adapter: ModelAdapter, benchmark: Benchmark) -> Elicitation:
@@ -238,7 +228,7 @@ def _print(results: Sequence[Result], suite: str | None, as_json: bool) -> None:
         return
     print("Headline metrics in %, with 95 % intervals and sample counts")
     report.print_table(report.comparison_table(results, suite))
-    for line in report.remarks(results):
+    for line in report.remarks(results) + report.departures(results):
         print(line)
     root = os.path.commonpath([result.path for result in results])
     print(f"Runs: {root}")

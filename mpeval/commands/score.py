@@ -31,7 +31,7 @@ def command(runs: tuple[Path, ...], protocol: str | None, as_json: bool) -> None
     for of_run in results:
         print(f"{of_run[0].model} on {of_run[0].benchmark}: {of_run[0].path}")
         report.print_table(report.protocol_table(of_run))
-        for line in report.remarks(of_run[:1]):
+        for line in report.remarks(of_run) + report.departures(of_run):
             print(line)
 
 

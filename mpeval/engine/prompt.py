@@ -61,9 +61,7 @@ def images_token_ids(
     return ids
 
 
-def video_token_ids(
-    grid: Sequence[int], times: Sequence[float], encode: Encode, tokens: TokenIds
-) -> list[int]:
+def video_token_ids(grid: Sequence[int], times: Sequence[float], encode: Encode, tokens: TokenIds) -> list[int]:
     """All frames of a video, each after its time in seconds.
 
     Args:
@@ -95,7 +93,7 @@ def build_prompt(start: int, media: Sequence[int], text: str, encode: Encode, to
     return [start, *media, *question]
 
 
-def is_media(ids: Sequence[int], tokens: TokenIds) -> np.ndarray:
+def is_media(ids: Sequence[int] | np.ndarray, tokens: TokenIds) -> np.ndarray:
     """Which ids attend to each other in both directions (the release's token_type_ids): bool, same length.
 
     Image tokens with their start, end and column tokens; neither a frame's time nor `Image 1`.

@@ -56,9 +56,7 @@ class TilingSpec:
                 "check overlap_margins in the model's preprocessor configuration"
             )
         if min(self.pooling) < 1 or self.max_crops < 1:
-            raise UserError(
-                "pooling_size and max_crops must be at least 1: check the preprocessor configuration"
-            )
+            raise UserError("pooling_size and max_crops must be at least 1: check the preprocessor configuration")
 
     @property
     def patches(self) -> int:
@@ -71,9 +69,7 @@ class TilingSpec:
         return self.patches - sum(self.margins)
 
     @classmethod
-    def from_config(
-        cls, config: Mapping[str, Any], semantics: Literal["native", "hf"] = "native"
-    ) -> TilingSpec:
+    def from_config(cls, config: Mapping[str, Any], semantics: Literal["native", "hf"] = "native") -> TilingSpec:
         """Read the release's `preprocessor_config.json` or `video_preprocessor_config.json`.
 
         Raises `UserError` naming the first key that is missing or cannot be read. A video's configuration
@@ -82,9 +78,7 @@ class TilingSpec:
         try:
             size = config["size"]
             if size["height"] != size["width"]:
-                raise UserError(
-                    f"the preprocessor configuration has size {dict(size)}: only squares are supported"
-                )
+                raise UserError(f"the preprocessor configuration has size {dict(size)}: only squares are supported")
             height, width = config["pooling_size"]
             left, right = config.get("overlap_margins", (0, 0))
             return cls(
@@ -126,9 +120,7 @@ class Tiles:
         return self.pixels.nbytes + self.token_pooling.nbytes + self.mapping.nbytes
 
 
-def tile_image(
-    image: np.ndarray, spec: TilingSpec, max_crops: int | None = None, first_patch: int = 0
-) -> Tiles:
+def tile_image(image: np.ndarray, spec: TilingSpec, max_crops: int | None = None, first_patch: int = 0) -> Tiles:
     """Tile one picture.
 
     Args:

@@ -1,0 +1,53 @@
+"""Parity with the released model and scorers, on this machine.
+
+A folder of the parity format is recognised by what it holds: `golden.npz` or `native.npz` (the model),
+`cases.json` (preprocessing), or files of the scorers. `verify_folder` finds them at any depth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from mpeval.errors import UserError
+from mpeval.verify.check import Check
+
+SHIPPED = Path(__file__).parent / "data"
+"""A small part of the parity data: two models (one with a tied head, one on video), preprocessing, scorers."""
+
+
+def verify_folder(folder: Path) -> Iterator[tuple[str, list[Check]]]:
+    """Check every part of `folder`: its path relative to `folder`, and its checks, as each is done.
+
+    Raises `UserError` where there is nothing to check, and for data that are missing or damaged.
+    """
+    if not folder.is_dir():
+        raise UserError(f"{folder} is no folder: give one of the parity format, or none for what mpeval ships")
+    found = False
+    for part in sorted(each for each in [folder, *folder.rglob("*")] if each.is_dir()):
+        try:
+            checks = _verify_part(part)
+        except KeyError as error:
+            raise UserError(f"{part} is not of the parity format: {error} is missing from its data") from error
+        if checks:
+            found = True
+            name = folder.name if part == folder else str(part.relative_to(folder))
+            yield name, [replace(check, where=f"{name}/{Path(check.where).name}") for check in checks]
+    if not found:
+        raise UserError(f"{folder} holds no golden.npz, cases.json or scorers' files: nothing to verify")
+
+
+def _verify_part(folder: Path) -> list[Check]:
+    """The checks of one folder, none if it is not of the format. torch is imported only where it is needed."""
+    if (folder / "golden.npz").exists() or (folder / "native.npz").exists():
+        from mpeval.verify.model import verify_model
+
+        return verify_model(folder)
+    if (folder / "cases.json").exists():
+        from mpeval.verify.preprocess import verify_preprocess
+
+        return verify_preprocess(folder)
+    from mpeval.verify.metrics import verify_metrics
+
+    return verify_metrics(folder)

@@ -38,7 +38,7 @@ def verify_model(folder: Path) -> list[Check]:
     checks += _verify_golden(folder, golden, sample, tolerance)
     if (folder / "native.npz").exists():
         native = load_arrays(folder / "native.npz")
-        checks += verify_forced(folder, native, sample, tolerance)
+        checks += verify_forced(folder, native, sample, golden, tolerance)
         checks += verify_training(folder, native, sample, tolerance)
         checks += verify_free_runs(folder, native, sample, golden, tolerance)
         checks += verify_hf_reference(folder, native, sample, tolerance)
@@ -69,7 +69,7 @@ def _verify_layout(config: ModelConfig, golden: Mapping[str, np.ndarray]) -> Ite
     media = is_media(ids, tokens)
     yield equal(WHERE_GOLDEN, "token types", media, golden["token_type_ids"].astype(bool))
     if "frames" in golden:
-        ours = video_token_ids(golden["video_grids"][0], golden["timestamps"], lambda text: [], tokens)
+        ours = video_token_ids(golden["video_grids"][0], golden["timestamps"].tolist(), lambda text: [], tokens)
     else:
         low = low_resolution_id(config)
         ours = [token for grid in golden["image_grids"] for token in image_token_ids(grid, tokens, low)]
@@ -99,7 +99,7 @@ def _verify_golden(
     if "processed" in golden:
         yield close(WHERE_GOLDEN, "masked logits", np.stack(processed), golden["processed"], tolerance)
     triples = triples_of(choices)
-    yield equal(WHERE_GOLDEN, "choices", triples, golden["triples"][:, :3])
+    yield equal(WHERE_GOLDEN, "choices", np.reshape(triples, (-1, 3)), golden["triples"][:, :3])
     yield close(WHERE_GOLDEN, "points", _points(triples, sample, golden), golden["points"], POINTS)
 
 
@@ -122,4 +122,4 @@ def _points(
     for (token, patch, location), object_id in zip(triples, golden["triples"][:, 3], strict=False):
         point = places[int(sample.pooling[token, patch])].point(location)
         rows.append((object_id, (point.image or 0) if point.time is None else point.time, point.x, point.y))
-    return np.array(rows)
+    return np.reshape(rows, (-1, 4))

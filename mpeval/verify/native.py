@@ -18,8 +18,8 @@ from mpeval.grounding.constraints import Choice, NativeConstraints
 from mpeval.grounding.loss import TrainingInputs, training_forward
 from mpeval.grounding.semantics import NATIVE
 from mpeval.verify.check import Check
-from mpeval.verify.compare import close
-from mpeval.verify.trace import WHERE_NATIVE, StepLog, choice, follow
+from mpeval.verify.compare import POINTS, close, equal
+from mpeval.verify.trace import WHERE_NATIVE, StepLog, choice, follow, native_points, triples_of
 
 VARIANTS = {
     "": (NATIVE, "model.safetensors"),
@@ -33,7 +33,11 @@ SCORES = ("logits", "hidden", "patch_logits", "subpatch_logits", "location_logit
 
 
 def verify_forced(
-    folder: Path, native: Mapping[str, np.ndarray], sample: GenerationInput, tolerance: float
+    folder: Path,
+    native: Mapping[str, np.ndarray],
+    sample: GenerationInput,
+    golden: Mapping[str, np.ndarray],
+    tolerance: float,
 ) -> Iterator[Check]:
     """Check every score after the prompt and after each forced token, for each variant that is there."""
     for prefix, (semantics, weights) in VARIANTS.items():
@@ -41,9 +45,14 @@ def verify_forced(
             continue
         model = load_model(folder, semantics, weights=weights)
         tokens = model.config.tokens
-        log = StepLog()
-        for decoding in follow(model, sample, _forced(native, tokens), NativeConstraints(tokens)):
+        log, choices = StepLog(), _forced(native, tokens)
+        for decoding in follow(model, sample, choices, NativeConstraints(tokens)):
             log.add(decoding)
+        if not prefix:
+            assert decoding.keys is not None
+            yield equal(WHERE_NATIVE, "image positions", decoding.keys.positions[0], native["image_pos_ids"][:, 0])
+            ours = native_points(triples_of(choices), sample, golden)
+            yield close(WHERE_NATIVE, "points", ours, native["forced_points"], POINTS)
         theirs = {name: native[f"{prefix}{name}"] for name in SCORES if f"{prefix}{name}" in native}
         for check in log.compare(theirs, tolerance):
             yield replace(check, note=" ".join([prefix.rstrip("/"), check.note]).strip())

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from mpeval.engine.tiling import Tiles, TilingSpec, normalize, tile_image, tile_images, tile_video
-from mpeval.errors import UserError
 from mpeval.verify.check import Check
 from mpeval.verify.compare import PIXELS, close, equal, load_arrays, load_json
 
@@ -76,7 +75,7 @@ def _numbered(golden: Mapping[str, np.ndarray], prefix: str) -> list[str]:
     names = [f"{prefix}{index}" for index in range(len(golden))]
     present = [name for name in names if name in golden]
     if not present:
-        raise UserError(f"golden.npz holds neither {prefix.rstrip('_')} nor {prefix}0: is it a folder of the parity format?")
+        raise KeyError(f"{prefix}0")
     return present
 
 

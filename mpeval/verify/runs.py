@@ -16,7 +16,7 @@ from mpeval.grounding.constraints import Choice, HfConstraints, NativeConstraint
 from mpeval.grounding.semantics import HF, NATIVE
 from mpeval.verify.check import Check
 from mpeval.verify.compare import POINTS, close, equal
-from mpeval.verify.trace import WHERE_NATIVE, StepLog, extended_id, places_of, triples_of
+from mpeval.verify.trace import WHERE_NATIVE, StepLog, extended_id, native_points, triples_of
 
 HF_INPUTS = replace(NATIVE, shared_low_row=False, add_subpatch=False)
 RUNS = {"gen": NATIVE, "single": NATIVE, "hfembed": HF_INPUTS}
@@ -92,7 +92,9 @@ def verify_hf_reference(
         file = _file(weights)
         if not (folder / file).exists():
             continue
-        model = load_model(folder, replace(HF, shared_low_row=row == "eq"), weights=file)
+        model = load_model(folder, HF, weights=file)
+        if row == "eq":
+            _share_low_row(model)
         theirs = native[f"{name}/prefill"]
         sizes = (sample.pooling.shape[0] + 1, sample.pooling.shape[1])
         with torch.inference_mode():
@@ -108,11 +110,20 @@ def verify_hf_reference(
             for token, selected in zip(generation.ids, generation.choices, strict=True)
         ]
         yield replace(equal(WHERE_NATIVE, "hf ids", ours, ids), note=name)
-        yield replace(equal(WHERE_NATIVE, "hf stops", [generation.error is not None], [died]), note=name)
+        yield replace(equal(WHERE_NATIVE, "hf breakdowns", [generation.error is not None], [died]), note=name)
 
 
 def _file(weights: str) -> str:
     return "model.safetensors" if weights in ("plain", "base") else f"model_{weights}.safetensors"
+
+
+def _share_low_row(model: VisionLanguageModel) -> None:
+    """Give the low-resolution token the patch token's row, in the weights: a tied head changes with it."""
+    tokens, table = model.config.tokens, model.transformer.wte.new_embedding
+    first = model.config.decoder.vocabulary
+    assert tokens.image_low is not None
+    with torch.no_grad():
+        table[tokens.image_low - first] = table[tokens.image_patch - first]
 
 
 def _single_point(model: VisionLanguageModel) -> tuple[int, ...]:
@@ -157,7 +168,9 @@ def _compare(
     yield equal(WHERE_NATIVE, "ids", [int(each.token) for each in run.choices], theirs["ids"])
     run.forget_last(theirs)
     yield equal(WHERE_NATIVE, "choices", np.array(run.selected).reshape(-1, 3), theirs["choices"])
-    yield close(WHERE_NATIVE, "points", _points(run, sample, golden), theirs["points"], POINTS)
+    yield close(
+        WHERE_NATIVE, "points", native_points(triples_of(run.choices), sample, golden), theirs["points"], POINTS
+    )
     yield from run.log.compare(theirs, tolerance)
     yield from _masked("masked logits", run.constrained, theirs["logits_constrained"], tolerance)
     yield from _masked("masked patch logits", run.patch_masked, theirs["patch_masked"], tolerance)
@@ -174,13 +187,3 @@ def _masked(what: str, rows: list[np.ndarray], theirs: np.ndarray, tolerance: fl
     forced = theirs.max(axis=1) >= FORCED
     yield equal(WHERE_NATIVE, "forced choices", ours[forced].argmax(1), theirs[forced].argmax(1))
     yield close(WHERE_NATIVE, what, ours[~forced], theirs[~forced], tolerance)
-
-
-def _points(run: Run, sample: GenerationInput, golden: Mapping[str, np.ndarray]) -> np.ndarray:
-    """x, y (a picture) or time, x, y (a video) of every finished point."""
-    places = places_of(golden)
-    points = []
-    for token, patch, location in triples_of(run.choices):
-        point = places[int(sample.pooling[token, patch])].point(location)
-        points.append((point.x, point.y) if point.time is None else (point.time, point.x, point.y))
-    return np.array(points)

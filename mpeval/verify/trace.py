@@ -75,6 +75,18 @@ def places_of(golden: Mapping[str, np.ndarray]) -> dict[int, PatchPlace]:
     return image_places(mappings(golden), [(each.shape[1], each.shape[0]) for each in pictures(golden)])
 
 
+def native_points(
+    triples: Sequence[tuple[int, int, int]], sample: GenerationInput, golden: Mapping[str, np.ndarray]
+) -> np.ndarray:
+    """x, y (a picture) or time, x, y (a video) of each triple, as native lists them; [0] where there is none."""
+    places = places_of(golden)
+    points = []
+    for token, patch, location in triples:
+        point = places[int(sample.pooling[token, patch])].point(location)
+        points.append((point.x, point.y) if point.time is None else (point.time, point.x, point.y))
+    return np.array(points)
+
+
 @torch.inference_mode()
 def follow(
     model: VisionLanguageModel, sample: GenerationInput, choices: Sequence[Choice], constraints: Constraints

@@ -48,10 +48,11 @@ def test_a_benchmark_is_complete(benchmark):
 def test_prompts_are_those_of_the_training(benchmark):
     """The miniatures were trained on `SceneQuery.prompt`: another template would ask them in words they do not know."""
     from mpeval.benchmarks.scenes import TEMPLATES, VOCABULARY
+    from mpeval.benchmarks.scenes.types import QueryKind
 
     (elicitation,) = benchmark.elicitations.values()
-    kind = {"demo-points": "points", "demo-screens": "screen", "demo-count": "count"}[benchmark.card.name]
-    assert elicitation.template == TEMPLATES[kind]
+    kinds: dict[str, QueryKind] = {"demo-points": "points", "demo-screens": "screen", "demo-count": "count"}
+    assert elicitation.template == TEMPLATES[kinds[benchmark.card.name]]
     words = {word for sample in benchmark.samples() for word in elicitation.prompt(sample).split()}
     assert words <= set(VOCABULARY)
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+
+import pytest
 
 
 def test_protocols_side_by_side(plugin, mpeval, tmp_path) -> None:
     mpeval("run", "--model", "fake-model", "--benchmark", "fake", "--out", tmp_path)
     ended = mpeval("score", tmp_path, "--protocol", "all")
     assert ended.status == 0
-    assert "strict" in ended.out
-    assert "scorer only; unverified; it says find" in ended.out
+    assert "fake-model on fake, protocol other: scorer only" in ended.out
+    assert "fake-model on fake, protocol other: it says find" in ended.out
+    assert "protocol strict" not in ended.out
 
     default, other = (
         json.loads(mpeval("score", tmp_path, "--json", *options).out) for options in ([], ["--protocol", "other"])
@@ -23,10 +27,8 @@ def test_protocols_side_by_side(plugin, mpeval, tmp_path) -> None:
 
 def test_neither_model_nor_dataset_is_touched(plugin, mpeval, tmp_path, monkeypatch) -> None:
     ran = mpeval("run", "--model", "fake-model", "--benchmark", "fake", "--out", tmp_path, "--json")
-    import fake_plugin
-
-    monkeypatch.delattr(fake_plugin.FakeBenchmark, "samples")
-    monkeypatch.setattr(fake_plugin.FakeBenchmark, "samples", None, raising=False)
+    fake_plugin = importlib.import_module("fake_plugin")
+    monkeypatch.setattr(fake_plugin.FakeBenchmark, "samples", lambda *_: pytest.fail("the dataset was read"))
     monkeypatch.setattr(fake_plugin, "model", None)
     scored = mpeval("score", tmp_path, "--json")
     assert json.loads(scored.out) == json.loads(ran.out)

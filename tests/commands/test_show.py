@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ def drawn(folder: Path) -> list[str]:
 
 def spoil(monkeypatch: pytest.MonkeyPatch, change: Callable[[Any], Any]) -> None:
     """Change what the fake benchmark's samples are by now; None drops a sample."""
-    import fake_plugin
+    fake_plugin = importlib.import_module("fake_plugin")
 
     original = fake_plugin.FakeBenchmark.samples
 

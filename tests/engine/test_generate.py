@@ -30,6 +30,7 @@ MIXED = [
 def pointing_model(semantics=NATIVE, seed=0):
     """Random weights whose PATCH token is made likely, so that every answer holds points."""
     model = random_model(seed=seed, semantics=semantics)
+    assert model.lm_head is not None
     with torch.no_grad():
         model.lm_head.new_output_embeddings[264 - 256] += 0.6
     return model
@@ -84,6 +85,7 @@ def _constraints(model):
 @given(seed=st.integers(0, 10_000), crops=st.integers(2, 5), bias=st.floats(0.1, 0.6))
 def test_every_answer_obeys_the_constraints(seed, crops, bias):
     model = random_model(seed=seed % 7)
+    assert model.lm_head is not None
     with torch.no_grad():
         model.lm_head.new_output_embeddings[264 - 256] += bias
     sample = image_input(seed, crops)

@@ -26,6 +26,7 @@ def test_with_similarities_of_0_or_1_every_alpha_gives_the_same(seed, alpha):
     assert hota(frames, identities, alpha) == hota(frames, identities)
 
 
+@pytest.mark.filterwarnings("ignore:invalid value encountered in divide:RuntimeWarning")  # TrackEval's
 @settings(deadline=None, max_examples=40)
 @given(st.integers(0, 10**6), st.booleans())
 def test_agrees_with_trackeval(seed, binary):

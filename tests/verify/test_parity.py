@@ -1,0 +1,105 @@
+"""The shipped parity data: the model, its preprocessing, and that a wrong number is noticed."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mpeval.errors import UserError
+from mpeval.verify import SHIPPED, verify_folder
+from mpeval.verify.check import Check
+from mpeval.verify.model import verify_model
+from mpeval.verify.preprocess import verify_preprocess
+
+
+def failures(checks: list[Check]) -> set[str]:
+    return {check.what for check in checks if not check.ok}
+
+
+def change(file: Path, name: str, by: float) -> None:
+    """Add to the first entry of an array."""
+    arrays = dict(np.load(file))
+    arrays[name] = arrays[name].copy()
+    arrays[name].reshape(-1)[0] += by
+    np.savez(file, **arrays)
+
+
+@pytest.fixture
+def video(tmp_path: Path) -> Path:
+    """A copy of the video folder without native.npz, to be spoiled."""
+    folder = tmp_path / "video"
+    shutil.copytree(SHIPPED / "video", folder, ignore=shutil.ignore_patterns("native.npz"))
+    return folder
+
+
+@pytest.fixture
+def preprocess(tmp_path: Path) -> Path:
+    """The smaller cases: `mpeval verify` checks them all."""
+    folder = tmp_path / "preprocess"
+    shutil.copytree(SHIPPED / "preprocess", folder)
+    cases = [case for case in json.loads((folder / "cases.json").read_text()) if case["height"] <= 480]
+    (folder / "cases.json").write_text(json.dumps(cases))
+    return folder
+
+
+@pytest.mark.parametrize("name", ["image_tied", "video"])
+def test_both_programs_are_matched(name: str) -> None:
+    checks = verify_model(SHIPPED / name)
+    assert [check for check in checks if not check.ok] == []
+    assert {check.where for check in checks} == {"golden.npz", "native.npz"}
+    assert {"logits", "patch logits", "points", "ids", "choices", "training losses", "hf ids"} <= {
+        c.what for c in checks
+    }
+
+
+def test_tiling_is_matched_to_the_last_bit(preprocess: Path) -> None:
+    checks = verify_preprocess(preprocess)
+    assert failures(checks) == set()
+    assert max(check.difference for check in checks if check.what == "pixels") == 0
+
+
+@pytest.mark.parametrize(
+    ("array", "by", "kind"),
+    [
+        ("pixel_values_videos", 2 / 255, "pixels"),
+        ("token_pooling", -1, "pooling"),
+        ("subpatch_mapping", 1, "mapping"),
+        ("token_type_ids", 1, "token types"),
+        ("logits", 1e-3, "logits"),
+        ("patch_logits", 1e-3, "patch logits"),
+        ("points", 1e-5, "points"),
+    ],
+)
+def test_a_number_that_is_off_fails(video: Path, array: str, by: float, kind: str) -> None:
+    change(video / "golden.npz", array, by)
+    assert kind in failures(verify_model(video))
+
+
+def test_folders_are_found_at_any_depth(video: Path, preprocess: Path, tmp_path: Path) -> None:
+    shutil.copytree(preprocess, tmp_path / "deep" / "er")
+    shutil.rmtree(preprocess)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "notes.json").write_text("[]")
+    parts = dict(verify_folder(tmp_path))
+    assert list(parts) == ["deep/er", "video"]
+    assert parts["deep/er"][0].where == "deep/er/case_0.npz"
+
+
+def test_what_is_missing_is_named(video: Path, tmp_path: Path) -> None:
+    arrays = dict(np.load(video / "golden.npz"))
+    del arrays["forced"]
+    np.savez(video / "golden.npz", **arrays)
+    with pytest.raises(UserError, match="'forced' is missing"):
+        list(verify_folder(video))
+    (video / "model.safetensors").unlink()
+    with pytest.raises(UserError, match=r"model\.safetensors"):
+        list(verify_folder(video))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="nothing to verify"):
+        list(verify_folder(tmp_path / "empty"))
+    with pytest.raises(UserError, match="is no folder"):
+        list(verify_folder(tmp_path / "absent"))
