@@ -12,25 +12,28 @@ batches, and the same command goes on from there.
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import hashlib
 import os
-import re
 import sqlite3
-import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from mpeval.disk import lock_folder, on_network
 from mpeval.errors import UserError
-from mpeval.types import Card, Elicitation, ModelAdapter, Prediction, Struct, Target
+from mpeval.manifest import (
+    MANIFEST,
+    SCHEMA,
+    Manifest,
+    check_schema,
+    difference,
+    identity_hash,
+    read_manifest,
+    write_manifest,
+)
+from mpeval.types import Prediction, Target
 
-SCHEMA = 1
-"""Version of both files. Raise it with any change that an older mpeval would misread."""
-
-MANIFEST = "run.json"
 DATABASE = "run.sqlite"
 
 _TABLES = f"""
@@ -76,78 +79,6 @@ class Row(msgspec.Struct, frozen=True):
     prediction: Prediction
 
 
-class Session(msgspec.Struct, omit_defaults=True):
-    """One call of the command that worked on the run: recorded, never compared."""
-
-    started: str
-    """ISO 8601, UTC."""
-    command: str
-    versions: dict[str, str]
-    device: str
-    dtype: str
-    batch_size: int
-    limit: int | None = None
-    ended: str | None = None
-    """None: still at work, or killed."""
-    generated: int = 0
-    """Samples answered in this session."""
-
-
-class Manifest(Struct, frozen=True):
-    """What a run is."""
-
-    schema: int
-    model: str
-    benchmark: str
-    protocol: str
-    """The protocol it was made for; its elicitation is in `identity`."""
-    identity: dict[str, Any]
-    expected: int
-    """The most samples that a command asked for; fewer rows mean an unfinished run."""
-    sessions: tuple[Session, ...] = ()
-
-    @property
-    def elicitation(self) -> Elicitation:
-        return msgspec.convert(self.identity["elicitation"], Elicitation)
-
-
-def run_identity(adapter: ModelAdapter, card: Card, elicitation: Elicitation, seed: int) -> dict[str, Any]:
-    """All that decides the answers, as JSON values.
-
-    Fields of the elicitation at their defaults are left out: a field added later leaves old runs as they are.
-    """
-    return msgspec.to_builtins(
-        {
-            "model": {"name": adapter.name, **adapter.identity()},
-            "benchmark": {"name": card.name, "revision": card.revision},
-            "elicitation": elicitation,
-            "seed": seed,
-        }
-    )
-
-
-def identity_hash(identity: Mapping[str, Any]) -> str:
-    """SHA-256 of the identity's canonical JSON, 64 hexadecimal digits."""
-    return hashlib.sha256(msgspec.json.encode(identity, order="sorted")).hexdigest()
-
-
-def run_folder(out: Path, identity: Mapping[str, Any]) -> Path:
-    """`OUT/MODEL/BENCHMARK/ELICITATION-HASH`: readable, and another identity gets another folder."""
-    parts = (identity["model"]["name"], identity["benchmark"]["name"], identity["elicitation"]["name"])
-    model, benchmark, elicitation = (re.sub(r"[^\w.+-]+", "-", part).strip("-.") for part in parts)
-    return out / model / benchmark / f"{elicitation}-{identity_hash(identity)[:8]}"
-
-
-def check_writable(out: Path) -> None:
-    """Raise `UserError` unless runs can be stored below `out`; leaves nothing behind."""
-    existing = next(each for each in (out.absolute(), *out.absolute().parents) if each.exists())
-    try:
-        with tempfile.TemporaryFile(dir=existing):
-            pass
-    except OSError as error:
-        raise UserError(f"cannot write into {out}: {error.strerror}; choose another --out") from error
-
-
 def find_runs(paths: Iterable[Path]) -> list[Path]:
     """Run folders at or below the given ones, in order. Raises `UserError` for a path that holds none."""
     found: dict[Path, None] = {}
@@ -162,9 +93,7 @@ def find_runs(paths: Iterable[Path]) -> list[Path]:
 class Run:
     """An open run. Make one with `Run.write` or `Run.read`; close it, or use it in a `with` statement."""
 
-    def __init__(
-        self, path: Path, manifest: Manifest, database: sqlite3.Connection, lock: int | None
-    ) -> None:
+    def __init__(self, path: Path, manifest: Manifest, database: sqlite3.Connection, lock: int | None) -> None:
         self.path = path
         self.manifest = manifest
         self._database = database
@@ -179,12 +108,12 @@ class Run:
         """
         with _readable_errors(path):
             path.mkdir(parents=True, exist_ok=True)
-            lock = _lock(path)
+            lock = lock_folder(path)
             try:
                 if fresh:
                     _remove(path)
                 manifest = _continued(path, manifest)
-                _write_manifest(path, manifest)
+                write_manifest(path, manifest)
                 database = _open_for_writing(path, identity_hash(manifest.identity))
             except BaseException:
                 os.close(lock)
@@ -205,9 +134,7 @@ class Run:
     def done(self) -> set[str]:
         """Ids of the samples that have an answer. Failed ones are not among them: they are asked again."""
         with _readable_errors(self.path):
-            return {
-                row[0] for row in self._database.execute("select sample_id from samples where not failed")
-            }
+            return {row[0] for row in self._database.execute("select sample_id from samples where not failed")}
 
     def put(self, rows: Sequence[Row]) -> None:
         """Store a batch in one transaction. A row that has an answer is never replaced."""
@@ -244,7 +171,7 @@ class Run:
         session = self.manifest.sessions[-1]
         session.ended, session.generated = ended, generated
         with _readable_errors(self.path):
-            _write_manifest(self.path, self.manifest)
+            write_manifest(self.path, self.manifest)
 
     def close(self) -> None:
         """Leave one file without a journal."""
@@ -263,48 +190,20 @@ class Run:
         self.close()
 
 
-def read_manifest(path: Path) -> Manifest:
-    """Read a run's manifest. Raises `UserError` where it is missing, damaged or of another schema."""
-    file = path / MANIFEST
-    try:
-        content = msgspec.json.decode(file.read_bytes())
-        _check_schema(file, content["schema"])
-        return msgspec.convert(content, Manifest)
-    except FileNotFoundError as error:
-        raise UserError(f"{path} is no run: it has no {MANIFEST}") from error
-    except OSError as error:
-        raise UserError(f"cannot read {file}: {error.strerror}") from error
-    except (msgspec.MsgspecError, KeyError, TypeError) as error:
-        raise UserError(f"{file} is damaged ({error}): restore it, or start over with --fresh") from error
-
-
 # --- files ----------------------------------------------------------------------------------------
-
-
-def _write_manifest(path: Path, manifest: Manifest) -> None:
-    """Replace the manifest in one step: a reader sees the old one or the new one, never half of it."""
-    temporary = path / f"{MANIFEST}.tmp"
-    with temporary.open("wb") as file:
-        file.write(msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path / MANIFEST)
 
 
 def _continued(path: Path, manifest: Manifest) -> Manifest:
     """The manifest, added to the one that the folder holds; checks that both are of the same run."""
     if not (path / MANIFEST).exists():
         if (path / DATABASE).exists():
-            raise UserError(
-                f"{path} has {DATABASE} but no {MANIFEST}: restore it, or start over with --fresh"
-            )
+            raise UserError(f"{path} has {DATABASE} but no {MANIFEST}: restore it, or start over with --fresh")
         return manifest
     earlier = read_manifest(path)
-    differs = _difference(earlier.identity, manifest.identity)
+    differs = difference(earlier.identity, manifest.identity)
     if differs:
         raise UserError(
-            f"{path} holds a run of another identity ({differs}): "
-            "choose another --out, or replace it with --fresh"
+            f"{path} holds a run of another identity ({differs}): choose another --out, or replace it with --fresh"
         )
     return msgspec.structs.replace(
         manifest,
@@ -313,33 +212,10 @@ def _continued(path: Path, manifest: Manifest) -> Manifest:
     )
 
 
-def _difference(there: Any, here: Any, name: str = "") -> str:
-    """The first difference of two identities, in words; empty where they are equal."""
-    if isinstance(there, dict) and isinstance(here, dict):
-        for key in sorted(there.keys() | here.keys()):
-            found = _difference(there.get(key), here.get(key), f"{name}.{key}" if name else key)
-            if found:
-                return found
-        return ""
-    return "" if there == here else f"{name}: {there} there, {here} here"
-
-
 def _remove(path: Path) -> None:
-    for name in (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", f"{DATABASE}-journal", MANIFEST):
+    # The manifest first: a folder left half removed is refused, not taken for an older state of the run.
+    for name in (MANIFEST, DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", f"{DATABASE}-journal"):
         (path / name).unlink(missing_ok=True)
-
-
-def _lock(path: Path) -> int:
-    """Lock the folder itself, which leaves no file behind; the system lets go of it when the process dies."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(handle)
-        raise UserError(f"{path} is being written by another process: wait for it, or stop it") from error
-    except OSError:
-        pass  # a network file system that cannot lock folders: there SQLite's own exclusive lock holds
-    return handle
 
 
 # --- database -------------------------------------------------------------------------------------
@@ -361,21 +237,12 @@ def _open_for_writing(path: Path, run_hash: str) -> sqlite3.Connection:
 
 
 def _check_database(database: sqlite3.Connection, path: Path, run_hash: str) -> None:
-    _check_schema(path / DATABASE, database.execute("pragma user_version").fetchone()[0])
+    check_schema(path / DATABASE, database.execute("pragma user_version").fetchone()[0])
     fault = database.execute("pragma quick_check(1)").fetchone()[0]
     if fault != "ok":
         raise sqlite3.DatabaseError(fault)
     if database.execute("select identity_hash from run").fetchone()[0] != run_hash:
-        raise UserError(
-            f"{path}: {DATABASE} and {MANIFEST} are of two runs: restore them, or start over with --fresh"
-        )
-
-
-def _check_schema(file: Path, schema: object) -> None:
-    if schema != SCHEMA:
-        raise UserError(
-            f"{file} has schema {schema}, this mpeval reads {SCHEMA}: use the mpeval that wrote it"
-        )
+        raise UserError(f"{path}: {DATABASE} and {MANIFEST} are of two runs: restore them, or start over with --fresh")
 
 
 @contextlib.contextmanager
@@ -386,9 +253,7 @@ def _readable_errors(path: Path) -> Iterator[None]:
     except sqlite3.OperationalError as error:
         raise UserError(f"cannot use {path / DATABASE}: {error}") from error
     except (sqlite3.DatabaseError, msgspec.MsgspecError) as error:
-        raise UserError(
-            f"{path / DATABASE} is damaged ({error}): restore it, or start over with --fresh"
-        ) from error
+        raise UserError(f"{path / DATABASE} is damaged ({error}): restore it, or start over with --fresh") from error
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror or error}; choose another --out") from error
 
@@ -409,34 +274,3 @@ def _row(values: tuple[Any, ...]) -> Row:
         msgspec.json.decode(slices, type=dict[str, str]),
         msgspec.json.decode(prediction, type=Prediction),
     )
-
-
-_NETWORK = {
-    "nfs",
-    "nfs4",
-    "cifs",
-    "smb3",
-    "smbfs",
-    "9p",
-    "lustre",
-    "gpfs",
-    "beegfs",
-    "ceph",
-    "glusterfs",
-    "afs",
-}
-
-
-def on_network(path: Path, mounts: Path = Path("/proc/mounts")) -> bool:
-    """Whether a path lies on a network file system; False where the system does not say."""
-    try:
-        lines = mounts.read_text().splitlines()
-    except OSError:
-        return False
-    kinds = {}
-    for line in lines:
-        _, point, kind = line.split()[:3]
-        kinds[point.encode().decode("unicode_escape")] = kind  # a space in a path is written \040
-    resolved = path.resolve()
-    nearest = next((kinds[str(each)] for each in (resolved, *resolved.parents) if str(each) in kinds), "")
-    return nearest in _NETWORK or nearest.startswith("fuse")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import resource
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -28,13 +28,14 @@ def test_help_lists_every_command_without_importing_one() -> None:
 
 @pytest.mark.parametrize(("arguments", "seconds"), [(["--help"], 0.3), (["list"], 0.5)])
 def test_it_answers_at_once(arguments: list[str], seconds: float) -> None:
-    """The best of several, since other processes share the machine."""
+    """In processor time, which is what it takes on an idle machine; the best of several, for caches may be cold."""
     command = [sys.executable, "-m", "mpeval", *arguments]
     best = float("inf")
-    for _ in range(8):
-        started = time.perf_counter()
+    for _ in range(5):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         subprocess.run(command, check=True, capture_output=True)
-        best = min(best, time.perf_counter() - started)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        best = min(best, after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime)
         if best < seconds:
             break
     assert best < seconds

@@ -15,20 +15,8 @@ import msgspec
 import pytest
 
 from mpeval.errors import UserError
-from mpeval.store import (
-    DATABASE,
-    MANIFEST,
-    SCHEMA,
-    Manifest,
-    Row,
-    Run,
-    Session,
-    check_writable,
-    find_runs,
-    on_network,
-    read_manifest,
-    run_folder,
-)
+from mpeval.manifest import MANIFEST, SCHEMA, Manifest, Session, read_manifest
+from mpeval.store import DATABASE, Row, Run, find_runs
 from mpeval.types import (
     RLE,
     BoxTarget,
@@ -102,19 +90,6 @@ def test_a_network_file_system_gets_a_rollback_journal(tmp_path: Path, monkeypat
         run.put([row(0)])
         assert not (tmp_path / "run" / f"{DATABASE}-wal").exists()
         assert run._database.execute("pragma journal_mode").fetchone() == ("delete",)
-
-
-def test_network_file_systems_are_known_by_their_mounts(tmp_path: Path) -> None:
-    mounts = tmp_path / "mounts"
-    mounts.write_text(
-        "none / overlay rw 0 0\nhost:/x /mnt/my\\040data nfs4 rw 0 0\n/dev/sdb /mnt/my\\040data/disk ext4 rw 0 0\n"
-        "bucket /mnt/bucket fuse.gcsfuse rw 0 0\n"
-    )
-    assert on_network(Path("/mnt/my data/runs/a"), mounts)
-    assert on_network(Path("/mnt/bucket"), mounts)
-    assert not on_network(Path("/mnt/my data/disk/a"), mounts)
-    assert not on_network(Path("/home/me"), mounts)
-    assert not on_network(Path("/home/me"), tmp_path / "absent")
 
 
 def test_an_answer_is_never_replaced_but_a_failure_is(tmp_path: Path) -> None:
@@ -227,21 +202,6 @@ def test_runs_are_found_below_a_folder(tmp_path: Path) -> None:
         Run.write(tmp_path / name, manifest()).close()
     assert find_runs([tmp_path]) == [tmp_path / "a" / "deep", tmp_path / "b"]
     assert find_runs([tmp_path / "b", tmp_path / "b"]) == [tmp_path / "b"]
-
-
-def test_the_folder_is_readable_and_the_identity_s_own() -> None:
-    here, other = (run_folder(Path("out"), manifest(seed).identity) for seed in (0, 1))
-    assert here.parent == Path("out/m-odel-1/bench")
-    assert here.name.startswith("plain-")
-    assert here != other
-
-
-def test_a_place_that_cannot_be_written_is_refused_and_a_good_one_left_empty(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    with pytest.raises(UserError, match="choose another --out"):
-        check_writable(tmp_path / "file" / "results")
-    check_writable(tmp_path / "new" / "results")
-    assert [each.name for each in tmp_path.iterdir()] == ["file"]
 
 
 # Each line kills the process by SIGKILL at one moment of the store's work.

@@ -18,11 +18,13 @@ import click
 import msgspec
 
 from mpeval import __version__, registry, report
+from mpeval.disk import check_writable
 from mpeval.errors import UserError
+from mpeval.manifest import SCHEMA, Manifest, Session, run_folder, run_identity
 from mpeval.registry import ModelOptions
 from mpeval.runner import BATCH_SIZE, Positioned, answer, select
 from mpeval.scoring import Result, protocol_of, score
-from mpeval.store import SCHEMA, Manifest, Run, Session, check_writable, run_folder, run_identity
+from mpeval.store import Run
 from mpeval.types import Benchmark, Elicitation, ModelAdapter, ProtocolSpec
 
 from .dry_run import dry_run

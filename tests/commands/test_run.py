@@ -18,8 +18,9 @@ import msgspec
 import pytest
 
 from mpeval.errors import UserError
+from mpeval.manifest import MANIFEST
 from mpeval.media import Media
-from mpeval.store import DATABASE, MANIFEST, Run, find_runs
+from mpeval.store import DATABASE, Run, find_runs
 from mpeval.types import CountTarget, Sample
 
 RUN = ("run", "--model", "fake-model", "--benchmark", "fake", "--out")

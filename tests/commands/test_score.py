@@ -7,6 +7,9 @@ import json
 
 import pytest
 
+from mpeval.manifest import MANIFEST
+from mpeval.store import find_runs
+
 
 def test_protocols_side_by_side(plugin, mpeval, tmp_path) -> None:
     mpeval("run", "--model", "fake-model", "--benchmark", "fake", "--out", tmp_path)
@@ -35,8 +38,6 @@ def test_neither_model_nor_dataset_is_touched(plugin, mpeval, tmp_path, monkeypa
 
 
 def test_an_unfinished_run_says_so(plugin, mpeval, tmp_path) -> None:
-    from mpeval.store import MANIFEST, find_runs
-
     mpeval("run", "--model", "fake-model", "--benchmark", "fake", "--out", tmp_path, "--limit", 4)
     (path,) = find_runs([tmp_path])
     content = (path / MANIFEST).read_text().replace('"expected": 4', '"expected": 40')

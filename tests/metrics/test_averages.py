@@ -76,6 +76,19 @@ def test_clustered_rates_are_wider_than_independent_ones():
     assert shared[1] - shared[0] > 1.5 * (alone[1] - alone[0])
 
 
+def test_bootstrap_interval_has_the_width_of_the_normal_one():
+    values = np.random.default_rng(2).random(400)
+    low, high = named(summarize(scores(values), [{}] * 400, [str(i) for i in range(400)]))["f1", None].interval
+    half = 1.96 * values.std() / np.sqrt(400)
+    assert (low, high) == pytest.approx((values.mean() - half, values.mean() + half), abs=0.15 * half)
+
+
+def test_rates_in_clusters_do_not_take_the_interval_of_independent_ones():
+    """Every picture has one right and one wrong answer: nothing is left to vary between pictures."""
+    metric = named(summarize(scores([1.0, 0.0] * 20), [{}] * 40, [str(i // 2) for i in range(40)]))["f1", None]
+    assert metric.interval == (0.5, 0.5)
+
+
 def test_the_same_every_time_and_whatever_the_order():
     values, clusters = [0.1, 0.9, 0.4, 0.7], ["a", "b", "b", "c"]
     first = summarize(scores(values), [{}] * 4, clusters)

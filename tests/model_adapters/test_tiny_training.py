@@ -1,0 +1,191 @@
+"""Training the miniatures: message trees, shared features, Muon, and a run that can be resumed."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from mpeval.engine.batch import MediaInputs
+from mpeval.engine.config import ModelConfig
+from mpeval.engine.model import VisionLanguageModel
+from mpeval.engine.tiling import TilingSpec
+from mpeval.errors import UserError
+from mpeval.grounding.loss import TrainingInputs, training_forward
+from mpeval.model_adapters.tiny import config, train
+from mpeval.model_adapters.tiny.data import BatchMaker, encode_once
+from mpeval.model_adapters.tiny.initial import sine_positions, whitening
+from mpeval.model_adapters.tiny.muon import orthogonal
+from mpeval.model_adapters.tiny.scene_cache import SceneCache, open_cache
+
+SPEC = TilingSpec.from_config(config.preprocessor_config())
+
+
+@pytest.fixture(autouse=True)
+def micro(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model of a few thousand parameters."""
+    monkeypatch.setattr(config, "VISION", {"width": 16, "mlp": 16, "heads": 2, "layers": 2})
+    decoder = {"width": 16, "mlp": 16, "heads": 2, "kv_heads": 1, "head_dim": 8, "layers": 2}
+    monkeypatch.setattr(config, "DECODER", decoder)
+    monkeypatch.setattr(train, "evaluate", lambda folder, scenes: {})
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> SceneCache:
+    return open_cache(tmp_path_factory.mktemp("scenes"), 8, SPEC)
+
+
+def micro_settings(written: str, steps: int = 2) -> train.Settings:
+    return train.Settings(written, 3, steps, batch=2, scenes=8)  # type: ignore[arg-type]
+
+
+def micro_model(written: str, cache: SceneCache) -> VisionLanguageModel:
+    model = train.build_model(micro_settings(written), cache, SPEC)
+    with torch.no_grad():  # blocks start as the identity: give every weight a say
+        for parameter in model.parameters():
+            parameter.add_(torch.randn(parameter.shape, generator=torch.Generator().manual_seed(7)) * 0.1)
+    return model
+
+
+@pytest.mark.parametrize("written", ["grounding", "text"])
+def test_a_branch_of_a_tree_is_computed_as_if_alone(written: str, cache: SceneCache) -> None:
+    model = micro_model(written, cache)
+    maker = BatchMaker(cache, model.config, SPEC, written)  # type: ignore[arg-type]
+    scene = cache.scenes[0]
+    branches = [*maker.query_branches(scene, range(4), 200), maker.caption_branch(scene)]
+    assert len(branches) > 2
+    pixels = torch.from_numpy(np.array(cache.pixels[:1]))
+
+    def states(trees: list[list]) -> torch.Tensor:
+        batch = maker.collate(pixels, trees)
+        return training_forward(model, batch.inputs, encode_once(model, batch))[0][0]
+
+    whole, at = states([branches]), len(maker.prefix)
+    for branch in branches:
+        alone = states([[branch]])
+        torch.testing.assert_close(whole[at : at + len(branch)], alone[len(maker.prefix) :], rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(whole[: len(maker.prefix)], alone[: len(maker.prefix)], rtol=1e-4, atol=1e-5)
+        at += len(branch)
+
+
+def test_padding_changes_nothing(cache: SceneCache) -> None:
+    model = micro_model("grounding", cache)
+    maker = BatchMaker(cache, model.config, SPEC, "grounding")
+    rng = np.random.default_rng(0)
+    both = train.losses(model, maker.batch([0, 1], rng, 120))
+    rng = np.random.default_rng(0)
+    single = [train.losses(model, maker.batch([index], rng, 120)) for index in (0, 1)]
+    for name in ("token", "patch", "subpatch", "location", "weight"):
+        torch.testing.assert_close(getattr(both, name), sum(getattr(each, name) for each in single))
+
+
+def test_one_pass_of_the_encoder_serves_both_views(cache: SceneCache) -> None:
+    model = micro_model("grounding", cache)
+    maker = BatchMaker(cache, model.config, SPEC, "grounding")
+    batch = maker.batch([0, 3], np.random.default_rng(0), 120)
+    once = encode_once(model, batch)
+    patches = SPEC.patches**2
+    pooling = np.concatenate([np.where(p := cache.tiles.token_pooling, p + 2 * patches * i, i * 2 * patches) for i in (0, 1)])
+    inputs = MediaInputs(
+        batch.pixels.repeat_interleave(2, dim=0),
+        torch.from_numpy(pooling),
+        batch.inputs.media.token_counts,
+        batch.inputs.media.pool_widths,
+    )
+    twice = model.encode(inputs)
+    torch.testing.assert_close(once.tokens, twice.tokens)
+    torch.testing.assert_close(once.patches[once.inputs.pooling], twice.patches[inputs.pooling])
+
+
+def test_both_formats_get_the_same_queries(cache: SceneCache) -> None:
+    asked = []
+    for written in ("grounding", "text"):
+        maker = BatchMaker(cache, ModelConfig.from_json(config.model_config(written)), SPEC, written)  # type: ignore[arg-type]
+        branches = maker.query_branches(cache.scenes[0], range(8), 100)
+        asked.append([branch.question for branch in branches])
+    assert asked[0] == asked[1] and asked[0]
+
+
+def test_whitening_gives_unit_variance() -> None:
+    rng = np.random.default_rng(0)
+    patches = torch.from_numpy((rng.normal(size=(2000, 12)) * np.arange(1, 13) + 5).astype(np.float32))
+    weight, bias = whitening(patches, 4)
+    out = patches @ weight.T + bias
+    assert torch.allclose(out.mean(0), torch.zeros(4), atol=1e-3)
+    assert torch.allclose(torch.cov(out.T), torch.eye(4), atol=1e-2)
+
+
+def test_sine_positions_differ_everywhere() -> None:
+    table = sine_positions(14, 14, 96)
+    assert table.shape == (196, 96)
+    assert torch.cdist(table, table).fill_diagonal_(9).min() > 0.3
+
+
+@pytest.mark.parametrize("shape", [(12, 30), (30, 12), (16, 16)])
+def test_muon_makes_singular_values_near_one(shape: tuple[int, int]) -> None:
+    out = orthogonal(torch.randn(3, *shape, generator=torch.Generator().manual_seed(0)))
+    values = torch.linalg.svdvals(out)
+    assert 0.3 < values.min() and values.max() < 1.4
+
+
+@pytest.mark.parametrize("written", ["grounding", "text"])
+def test_a_resumed_run_ends_with_the_same_weights(
+    written: str, cache: SceneCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = tmp_path / "scenes"
+    monkeypatch.setattr(train, "SAVE_EVERY", 2)
+    monkeypatch.setattr(train, "LOG_EVERY", 1)
+    settings = micro_settings(written, steps=4)
+    train.train(settings, tmp_path / "whole", data)
+
+    def stop(settings: train.Settings, step: int) -> tuple[np.ndarray, np.random.Generator]:
+        if step == 3:
+            raise KeyboardInterrupt
+        return order(settings, step)
+
+    order = train.scene_order
+    monkeypatch.setattr(train, "scene_order", stop)
+    with pytest.raises(KeyboardInterrupt):
+        train.train(settings, tmp_path / "cut", data)
+    monkeypatch.setattr(train, "scene_order", order)
+    train.train(settings, tmp_path / "cut", data)
+
+    same = [(tmp_path / run / "model.safetensors").read_bytes() for run in ("whole", "cut")]
+    assert same[0] == same[1]
+    rows = [json.loads(line) for line in (tmp_path / "cut" / "log.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows[1:] if "token" in row] == [1, 2, 3, 4]
+    assert all(np.isfinite(row["token"]) for row in rows[1:] if "token" in row)
+    with pytest.raises(UserError, match="other settings"):
+        train.train(replace(settings, seed=4), tmp_path / "cut", data)
+
+
+def test_the_loss_falls(cache: SceneCache) -> None:
+    from mpeval.model_adapters.tiny.optimizer import Optimizer
+
+    settings = micro_settings("grounding", steps=12)
+    model = train.build_model(settings, cache, SPEC)
+    maker = BatchMaker(cache, model.config, SPEC, "grounding")
+    optimizer = Optimizer(model, 1000)
+    seen = []
+    for step in range(12):
+        loss = train.losses(model, maker.batch([0, 1], np.random.default_rng(0), 120)).mean
+        loss.backward()
+        optimizer.step(step + 100)  # past the warm-up
+        seen.append(float(loss.detach()))
+    assert seen[-1] < seen[0] - 0.5
+
+
+def test_training_inputs_hold_what_the_loss_needs(cache: SceneCache) -> None:
+    maker = BatchMaker(cache, ModelConfig.from_json(config.model_config("grounding")), SPEC, "grounding")
+    batch = maker.batch([0], np.random.default_rng(0), 160)
+    inputs: TrainingInputs = batch.inputs
+    tokens = maker.config.tokens
+    chosen = inputs.points[(inputs.ids == tokens.patch) & (inputs.points < 1_000_000)]
+    assert ((chosen >= 49) & (chosen < 98)).all()
+    # every label is the next id of the sequence
+    rows, columns = (batch.labels >= 0).nonzero(as_tuple=True)
+    assert torch.equal(batch.labels[rows, columns], inputs.ids[rows, columns + 1])
