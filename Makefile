@@ -6,11 +6,12 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+# --no-compile: Python compiles what is imported, when it is; compiling all of torch takes as long as the rest.
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt
 DEMO_OUT := build/demo
 DEMO_MODELS := molmopoint-tiny,molmo2-tiny,oracle,center,random
 PHOTO := benchmarks/demo_photos/pictures/coffee.jpg
-PHOTO_QUERY := Point to the cup
+PHOTO_QUERY := point to circles
 
 .PHONY: demo test venv clean
 

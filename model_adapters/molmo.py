@@ -194,7 +194,7 @@ class MolmoAdapter:
     def _single_point_ids(self) -> list[int]:
         """What is forced for exactly one point (native, `force_single_point`)."""
         tokens = self.model.config.tokens
-        if tokens.patch is None or tokens.subpatch is None or tokens.location is None:
+        if not self.grounding:
             raise UserError(f"{self.name} has no grounding tokens: a single point cannot be forced")
         triple = [tokens.patch, tokens.subpatch, tokens.location]
         number, close = self._encode("1"), self._encode('">')

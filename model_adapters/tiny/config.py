@@ -8,7 +8,7 @@ from .targets import Format
 from .tokenizer import EXTRA_VOCABULARY, SPECIAL, base_vocabulary
 
 CROP, PATCH, POOL = 112, 8, 2
-VISION = {"width": 96, "mlp": 288, "heads": 3, "layers": 3}
+VISION = {"width": 96, "mlp": 288, "heads": 3, "layers": 4}
 DECODER = {"width": 96, "mlp": 256, "heads": 3, "kv_heads": 3, "head_dim": 32, "layers": 4}
 POINTER_WIDTH = 64
 

@@ -1,7 +1,8 @@
-"""Initial weights: drawn from a seed, but for two tables that make small data go further.
+"""Initial weights: drawn from a seed, but for the encoder's first layer, its positions and where it first looks.
 
-The patch embedding starts as a whitening of real patches and the position table as sines and cosines of both
-coordinates, of the same size: without a strong position the text variant cannot learn to write coordinates.
+Three choices let an encoder without convolutions learn from few pictures. Patches are whitened; positions are sines and
+cosines of both coordinates, in dimensions of their own and as strong as the patches; and each attention head starts by
+looking at a neighbour in one direction, much as a convolution would.
 """
 
 from __future__ import annotations
@@ -13,8 +14,18 @@ import torch
 from torch import Tensor, nn
 
 from mpeval.engine.model import VisionLanguageModel
+from mpeval.engine.prompt import low_resolution_id
+from mpeval.engine.vision import VisionEncoder
 
+POSITION_DIMS = 32
+_FREQUENCIES = 2.6 * 26.0 ** (-torch.arange(8) / 7)
+"""Radians a patch: the first tell neighbours apart, the last differs from edge to edge of the crop."""
+_POSITION_GAIN = 3.0
+_NEIGHBOUR_GAIN = 1.7
+"""Makes a head's first attention fall mostly on one neighbour."""
 _EMBEDDING_STD = 0.3
+_FEATURE_GAIN = 8.0
+"""Brings the connector's first features to the size of word embeddings."""
 
 
 @torch.no_grad()
@@ -27,21 +38,44 @@ def initialise(model: VisionLanguageModel, patches: Tensor, seed: int) -> None:
             module.weight.uniform_(-bound, bound, generator=generator)
             if module.bias is not None:
                 module.bias.zero_()
-    for block in model.vit.transformer.resblocks:  # blocks start as the identity
-        block.attention.wo.weight.zero_()
-        block.feed_forward.w2.weight.zero_()
-    for block in model.transformer.blocks:
+    for block in model.transformer.blocks:  # blocks start as the identity
         block.self_attn.attn_out.weight.zero_()
         block.mlp.ff_out.weight.zero_()
-    model.transformer.wte.embedding.normal_(std=_EMBEDDING_STD, generator=generator)
-    model.transformer.wte.new_embedding.normal_(std=_EMBEDDING_STD, generator=generator)
+    embedding, special = model.transformer.wte.embedding, model.transformer.wte.new_embedding
+    embedding.normal_(std=_EMBEDDING_STD, generator=generator)
+    special.normal_(std=_EMBEDDING_STD, generator=generator)
+    # An image token is its feature: a row that all of them share would only drown it at first.
+    for token in (model.config.tokens.image_patch, low_resolution_id(model.config)):
+        special[token - len(embedding)] = 0
+    model.connector.image_projector.w2.weight.mul_(_FEATURE_GAIN)
     if model.point_predictor is not None:
         model.point_predictor.add_no_point_class_embed.vector.normal_(std=0.5, generator=generator)
-    vision = model.config.vision
-    weight, bias = whitening(patches, vision.width)
-    model.vit.patch_embedding.weight.copy_(weight)
-    model.vit.patch_embedding.bias.copy_(bias)
-    model.vit.positional_embedding.copy_(sine_positions(*vision.patch_grid, vision.width))
+    _initialise_encoder(model.vit, model.config.vision.patch_grid, patches)
+
+
+def _initialise_encoder(vit: VisionEncoder, grid: tuple[int, int], patches: Tensor) -> None:
+    """Whitened patches in the first dimensions, positions in the last `POSITION_DIMS`, heads that look at neighbours."""
+    content = vit.positional_embedding.shape[1] - POSITION_DIMS
+    weight, bias = whitening(patches, content)
+    for parameter in (vit.patch_embedding.weight, vit.patch_embedding.bias, vit.positional_embedding):
+        parameter.zero_()
+    vit.patch_embedding.weight[:content], vit.patch_embedding.bias[:content] = weight, bias
+    vit.positional_embedding[:, content:] = _POSITION_GAIN * sine_positions(*grid)
+    for layer, block in enumerate(vit.transformer.resblocks):
+        block.feed_forward.w2.weight.zero_()
+        attention = block.attention
+        attention.wo.weight.mul_(0.5)
+        dim = attention.wq.out_features // attention.heads
+        if dim < POSITION_DIMS:
+            continue
+        for projection in (attention.wq, attention.wk):
+            projection.weight.mul_(0.3)
+        for head in range(attention.heads):
+            angle = 2 * math.pi * head / attention.heads + layer * math.pi / 3
+            rows = slice(head * dim, head * dim + POSITION_DIMS)
+            step = neighbour(math.cos(angle), math.sin(angle))
+            attention.wq.weight[rows, content:] += _NEIGHBOUR_GAIN * step
+            attention.wk.weight[rows, content:] += _NEIGHBOUR_GAIN * torch.eye(POSITION_DIMS)
 
 
 def whitening(patches: Tensor, width: int, damping: float = 1e-3) -> tuple[Tensor, Tensor]:
@@ -56,16 +90,20 @@ def whitening(patches: Tensor, width: int, damping: float = 1e-3) -> tuple[Tenso
     return torch.from_numpy(weight).float(), torch.from_numpy(-weight @ mean).float()
 
 
-def sine_positions(rows: int, columns: int, width: int) -> Tensor:
-    """[rows * columns, width]: sines and cosines of the row in the first half, of the column in the second."""
-    quarter = width // 4
-    frequencies = 40.0 ** (-torch.arange(quarter) / quarter)
+def sine_positions(rows: int, columns: int) -> Tensor:
+    """[rows * columns, POSITION_DIMS]: sine and cosine of each frequency, for the row, then for the column."""
 
     def table(n: int) -> Tensor:
-        angles = torch.arange(n)[:, None] * frequencies
-        return torch.cat((angles.sin(), angles.cos()), dim=1)
+        angles = torch.arange(n)[:, None] * _FREQUENCIES
+        return torch.stack((angles.sin(), angles.cos()), dim=-1).flatten(1)
 
     row, column = table(rows)[:, None], table(columns)[None]
-    return torch.cat(
-        (row.expand(rows, columns, -1), column.expand(rows, columns, -1)), dim=-1
-    ).flatten(0, 1)
+    half = (rows, columns, POSITION_DIMS // 2)
+    return torch.cat((row.expand(half), column.expand(half)), dim=-1).flatten(0, 1)
+
+
+def neighbour(down: float, right: float) -> Tensor:
+    """[POSITION_DIMS, POSITION_DIMS]: maps a place's `sine_positions` to those of the place `down`, `right` of it."""
+    step = torch.cat((_FREQUENCIES * down, _FREQUENCIES * right))
+    turns = torch.stack((step.cos(), step.sin(), -step.sin(), step.cos()), dim=-1).view(-1, 2, 2)
+    return torch.block_diag(*turns)

@@ -89,7 +89,6 @@ def grounding_points(
     triples: Sequence[tuple[int, int, int]], label: str, encode: Encode, tokens: TokenIds
 ) -> Answer:
     """MolmoPoint's form: a triple and its number for each point, then PATCH with no-more-points."""
-    assert tokens.patch is not None and tokens.subpatch is not None and tokens.location is not None
     out = _text('<points coords="', encode)
     for number, triple in enumerate(triples, start=1):
         out += Answer([tokens.patch, tokens.subpatch, tokens.location], list(triple))

@@ -27,6 +27,7 @@ from mpeval.grounding.loss import training_forward
 
 from .config import model_config, preprocessor_config
 from .data import BatchMaker, TrainBatch, encode_once
+from .encoder import train_encoder
 from .evaluate import evaluate
 from .initial import initialise
 from .optimizer import Optimizer
@@ -95,6 +96,18 @@ def build_model(settings: Settings, cache: SceneCache, spec: TilingSpec) -> Visi
     return model
 
 
+def open_encoder(model: VisionLanguageModel, cache: SceneCache, spec: TilingSpec, folder: Path) -> None:
+    """Load the trained encoder from `folder` into the model, training it first where it is not there."""
+    from safetensors.torch import load_file, save_file
+
+    file = folder / "encoder.safetensors"
+    if not file.exists():
+        first = build_model(Settings("grounding", 0, 0), cache, spec).vit
+        train_encoder(first, cache, spec, folder / "encoder.jsonl")
+        save_file(first.state_dict(), file)
+    model.vit.load_state_dict(load_file(file))
+
+
 def scene_order(settings: Settings, step: int) -> tuple[np.ndarray, np.random.Generator]:
     """The scenes of a step, and the stream that draws their queries: the same for both formats."""
     epoch, place = divmod(step, settings.scenes // settings.batch)
@@ -108,6 +121,7 @@ def train(settings: Settings, out: Path, data: Path) -> None:
     spec = TilingSpec.from_config(preprocessor_config())
     cache = open_cache(data, settings.scenes, spec)
     model = build_model(settings, cache, spec)
+    open_encoder(model, cache, spec, data)
     batches = BatchMaker(cache, model.config, spec, settings.written)
     optimizer = Optimizer(model, settings.steps)
     out.mkdir(parents=True, exist_ok=True)

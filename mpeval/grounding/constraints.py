@@ -56,7 +56,7 @@ class PointerState:
 
     phase: Tensor
     patch: Tensor
-    """The last selected image token; -1 before the first, and after no-more-points."""
+    """The last selected image token; -1 before the first. Kept after no-more-points: hf still rotates by it."""
     subpatch: Tensor
     """The last selected patch within it; -1 before the first."""
     earlier_patch: Tensor
@@ -88,7 +88,7 @@ class PointerState:
         phase = phase.masked_fill(is_patch & ~no_more, SUBPATCH_NEXT).masked_fill(is_subpatch, LOCATION_NEXT)
         return PointerState(
             phase=phase,
-            patch=torch.where(is_patch, choice.patch, self.patch).masked_fill(no_more, -1),
+            patch=torch.where(is_patch & ~no_more, choice.patch, self.patch),
             subpatch=torch.where(is_subpatch, choice.subpatch, self.subpatch),
             earlier_patch=torch.where(is_location, self.patch, self.earlier_patch),
             earlier_subpatch=torch.where(is_subpatch, self.subpatch, self.earlier_subpatch),
@@ -128,7 +128,7 @@ class NativeConstraints:
         return Choice(token, patch, subpatch, location)
 
     def rotation(self, before: PointerState, after: PointerState) -> Tensor:
-        return after.patch
+        return after.patch.masked_fill(after.finished, -1)
 
     def token_scores(self, state: PointerState, scores: StepScores, forced: int | None = None) -> Tensor:
         """[batch, vocabulary] with forbidden tokens at -inf."""

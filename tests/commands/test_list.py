@@ -66,7 +66,7 @@ try:
 except SystemExit:
     pass
 heavy = {"torch", "numpy", "scipy", "pandas", "PIL", "rich", "tokenizers", "safetensors", "transformers"}
-sys.exit(", ".join(sorted(heavy & set(sys.modules))))
+sys.exit(", ".join(sorted(heavy & set(sys.modules))) or 0)
 """
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert (ended.returncode, ended.stderr) == (0, "")

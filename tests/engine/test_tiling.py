@@ -64,6 +64,15 @@ def test_the_mapped_patch_shows_the_cell(height: int, width: int, spec: TilingSp
     assert np.array_equal(patches[tiles.mapping], cells.reshape(rows, columns, -1))
 
 
+def test_margins_are_dropped_but_at_the_border() -> None:
+    spec = TilingSpec(crop_size=10, patch_size=2, margins=(1, 2), max_crops=3)  # 5 patches, shifted by 2
+    tiles = tile_image(picture(10, 34), spec)
+    assert len(tiles.pixels) == 4
+    low = 25
+    # The first crop keeps its left margin, the last its right one.
+    assert (tiles.mapping[0] - low).tolist() == [0, 1, 2, 26, 27, 51, 52, 53, 54]
+
+
 def test_the_low_resolution_view_comes_first() -> None:
     image = picture(70, 50)
     low = resize(image, 20, 20).reshape(5, 4, 5, 4, 3).swapaxes(1, 2).reshape(25, -1)

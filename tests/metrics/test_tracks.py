@@ -38,6 +38,13 @@ def test_the_last_entry_of_a_frame_counts():
     assert paper_track_scores(twice[::-1], true, [{0: square(10, 10)}])[0].recall == 0
 
 
+def test_timed_points_are_assigned_in_tenths_of_a_percent():
+    wide, none = np.ones((50, 1000), bool), np.zeros((50, 1000), bool)
+    masks = [{0.0: encode(none)}, {0.0: encode(wide)}]
+    true = [(0.0, 101.0, 10.0), (0.0, 108.0, 10.0)]  # 10.1 and 10.8 percent; 10.5 is nearer to the second
+    assert timed_point_scores([(0.0, 104.9, 10.0)], true, masks, 2.0, (1000, 50)).precision == 1
+
+
 def test_timed_points_need_the_exact_time():
     masks = [{0.0: square(10, 10), 0.5: square(12, 10)}]
     right = timed_point_scores([(0.5, 12, 10)], [(0.0, 10, 10)], masks, 2.0, (50, 50))

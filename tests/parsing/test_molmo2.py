@@ -114,8 +114,8 @@ def test_tracks_are_numbered_in_order_of_appearance():
     points = [
         Point(320, 0, time=1.0, object_id="late"),
         Point(64, 0, time=1.0, object_id="dog"),
-        Point(128, 48, time=0.0, object_id="cat"),
         Point(192, 48, time=0.0, object_id="dog"),
+        Point(128, 48, time=0.0, object_id="cat"),
     ]
     assert render_tracks(points, "pets", SIZE) == (
         '<tracks coords="0.0 1 200 100 2 300 100;1.0 2 100 000 3 500 000">pets</tracks>'

@@ -109,6 +109,11 @@ def test_old_points_tag_is_all_or_nothing():
     assert forms.old_points_tag(good + "<points 1.0 1 50/>") == []
 
 
+def test_a_time_beyond_all_frames_is_left_out():
+    text = f'<tracks coords="{"9" * 308} 1 123 456;1.0 1 500 500">x</tracks>'
+    assert [frame.frame for frame in paper.tracks(text, SIZE, 6)[1]] == [6]
+
+
 def test_time_blocks():
     text = "time 0.50\n{0: [50.0, 25.0], 1: [101, 5], 2: [1, 2, 3]}\ntime 1.00 {0: [1, 1]}\ntime 2\n{3: [0, 100]}"
     form, frames = paper.tracks(text, SIZE, 6)

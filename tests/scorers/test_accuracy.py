@@ -63,6 +63,8 @@ def test_refusal(scorer):
 def test_format_failures_are_told_from_misses():
     assert PointAccuracy().score(BOX, Prediction(text="the red one"), SIZE).outcome == "format"
     assert PointAccuracy().score(BOX, answer((1, 1)), SIZE).outcome == "miss"
+    failed = Prediction(form="grounding-tokens", error="out of memory")
+    assert PointAccuracy().score(BOX, failed, SIZE).outcome == "format"
 
 
 def test_paper_guesses_the_form():
