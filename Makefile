@@ -13,6 +13,10 @@ DEMO_MODELS := molmopoint-tiny,molmo2-tiny,oracle,center,random
 PHOTO := benchmarks/demo_photos/pictures/coffee.jpg
 PHOTO_QUERY := point to circles
 
+# One thread a process: the miniatures gain nothing from more, and on a busy machine two threads that wait for one
+# another cost a hundredfold. The tests run as two processes.
+export OMP_NUM_THREADS ?= 1
+
 .PHONY: demo test venv clean
 
 demo: $(VENV)/.core

@@ -36,9 +36,7 @@ def answer(query: Query) -> Prediction:
     return pointing(query, [Point(x, y) for x, y in points])
 
 
-def _patches(
-    picture: np.ndarray, palette: dict[str, tuple[int, int, int]], colour: str
-) -> list[tuple[float, float]]:
+def _patches(picture: np.ndarray, palette: dict[str, tuple[int, int, int]], colour: str) -> list[tuple[float, float]]:
     """Centres x, y of the patches of one colour in a picture, uint8 [height, width, 3]."""
     import numpy as np
     from scipy import ndimage

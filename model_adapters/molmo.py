@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
 TINY_WEIGHTS = Path(__file__).parent / "tiny" / "weights"
 END_OF_TEXT, END_OF_TURN = "<|endoftext|>", "<|im_end|>"
+SMALL = 20_000_000
+"""Parameters below which a CPU decodes with one thread: two on two busy cores took molmopoint-tiny 5 to 20 times as
+long, since its matrices are too small to share and the threads wait for each other at every one."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,7 @@ class MolmoAdapter:
             coordinates="pixels" if self.grounding else "thousandths",
             force_single_point=self.grounding,
         )
+        self._end_of_text, self._end_of_turn = (self._id_of(token) for token in (END_OF_TEXT, END_OF_TURN))
         self._digest = _sha256(weight_files(folder))
 
     def identity(self) -> dict[str, Any]:
@@ -109,12 +114,11 @@ class MolmoAdapter:
             tiles = tile_images(pictures, self.image_spec, query.elicitation.max_crops)
             grids = [each.grid for each in tiles]
             ids = images_token_ids(grids, self._encode, config.tokens, low_resolution_id(config))
-        start = self.tokenizer.token_to_id(END_OF_TEXT)
-        prompt = build_prompt(start, ids, query.prompt, self._encode, config.tokens)
+        prompt = build_prompt(self._end_of_text, ids, query.prompt, self._encode, config.tokens)
         return PreparedQuery(prompt, tiles, media.kind, media.times, query.elicitation)
 
-    def generate(self, batch: Sequence[PreparedQuery]) -> list[Prediction]:
-        """One prediction for each prepared query, in order; queries that are asked alike share a batch."""
+    def generate(self, batch: Sequence[Any]) -> list[Prediction]:
+        """One prediction for each `PreparedQuery`, in order; queries that are asked alike share a batch."""
         predictions: dict[int, Prediction] = {}
         groups: dict[tuple[int, bool], list[int]] = {}
         for index, prepared in enumerate(batch):
@@ -132,22 +136,36 @@ class MolmoAdapter:
         from mpeval.engine.tiling import normalize
 
         begun = time.perf_counter()
-        inputs = [
-            GenerationInput(
-                prepared.ids,
-                normalize(torch.from_numpy(prepared.pixels), self._spec(prepared)),
-                prepared.pooling,
-            )
-            for prepared in batch
-        ]
-        stops = [self.tokenizer.token_to_id(token) for token in (END_OF_TEXT, END_OF_TURN)]
+        stops = (self._end_of_text, self._end_of_turn)
         forced = self._single_point_ids() if single else ()
-        generations = generate(self.model, inputs, max_new_tokens, stops, forced)
+        with self._threads():
+            inputs = [
+                GenerationInput(
+                    prepared.ids,
+                    normalize(torch.from_numpy(prepared.pixels), self._spec(prepared)),
+                    prepared.pooling,
+                )
+                for prepared in batch
+            ]
+            generations = generate(self.model, inputs, max_new_tokens, stops, forced)
         seconds = (time.perf_counter() - begun) / len(batch)
         return [
             self._prediction(prepared, generation, seconds)
             for prepared, generation in zip(batch, generations, strict=True)
         ]
+
+    @contextmanager
+    def _threads(self) -> Iterator[None]:
+        """One thread for a small model on a CPU; what was set before comes back."""
+        import torch
+
+        before = torch.get_num_threads()
+        small = sum(parameter.numel() for parameter in self.model.parameters()) < SMALL
+        torch.set_num_threads(1 if small and self.model.device.type == "cpu" else before)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
 
     def _prediction(self, prepared: PreparedQuery, generation: Generation, seconds: float) -> Prediction:
         read = self._read_grounding if self.grounding else self._read_text
@@ -204,6 +222,12 @@ class MolmoAdapter:
         if prepared.kind == "video" and self.video_spec is not None:
             return self.video_spec
         return self.image_spec
+
+    def _id_of(self, token: str) -> int:
+        found = self.tokenizer.token_to_id(token)
+        if found is None:
+            raise UserError(f"{self.folder / 'tokenizer.json'} lacks the token {token}: fetch the file again")
+        return found
 
     def _encode(self, text: str) -> list[int]:
         return self.tokenizer.encode(text, add_special_tokens=False).ids

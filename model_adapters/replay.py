@@ -21,9 +21,7 @@ from mpeval.types import Capabilities, Point, Prediction, Query
 
 from .sanity import SanityModel
 
-CAPABILITIES = Capabilities(
-    media=("image", "images", "video"), grammar="molmo2-coords", coordinates="thousandths"
-)
+CAPABILITIES = Capabilities(media=("image", "images", "video"), grammar="molmo2-coords", coordinates="thousandths")
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -51,9 +49,7 @@ def read_answers(content: bytes, name: str) -> dict[str, Answer]:
                 f'{name}, line {number}: {error}; a line is {{"sample_id": "...", "text": "..."}}'
             ) from error
         if answer.sample_id in answers:
-            raise UserError(
-                f"{name}, line {number}: sample '{answer.sample_id}' is answered twice; keep one line"
-            )
+            raise UserError(f"{name}, line {number}: sample '{answer.sample_id}' is answered twice; keep one line")
         answers[answer.sample_id] = answer
     return answers
 

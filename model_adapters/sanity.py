@@ -17,9 +17,7 @@ from mpeval.types import Capabilities, Point, Prediction, Query
 DECLINE = Prediction(text="There are none.", form="none")
 """The answer where there is nothing to point at."""
 
-CAPABILITIES = Capabilities(
-    media=("image", "images", "video"), grammar="attributes-percent", coordinates="percent"
-)
+CAPABILITIES = Capabilities(media=("image", "images", "video"), grammar="attributes-percent", coordinates="percent")
 """They write points as the first Molmo did: that form takes any number of decimals, so that protocols which
 read the text score the same points as those which do not."""
 

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import click
 
 from mpeval import __version__
-from mpeval.errors import UserError
+from mpeval.errors import SampleError, UserError
 
 COMMANDS = {
     "list": "Models, benchmarks, suites and protocols that are installed.",
@@ -52,17 +52,24 @@ class LazyGroup(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(
+    cls=LazyGroup,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
 @click.version_option(__version__, prog_name="mpeval")
-def cli() -> None:
+@click.pass_context
+def cli(context: click.Context) -> None:
     """How well vision-language models point: in images, on screens and in video."""
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit: 0 done, 1 samples failed, 2 a user's mistake, 130 interrupted."""
     try:
         status = cli.main(args=arguments, prog_name="mpeval", standalone_mode=False)
-    except UserError as error:
+    except (UserError, SampleError) as error:  # the latter outside of a run: no row can hold it
         _fail(str(error))
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else "mpeval"

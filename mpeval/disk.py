@@ -27,8 +27,8 @@ _NETWORK = {
 
 def check_writable(out: Path) -> None:
     """Raise `UserError` unless runs can be stored below `out`; leaves nothing behind."""
-    existing = next(each for each in (out.absolute(), *out.absolute().parents) if each.exists())
     try:
+        existing = next(each for each in (out.absolute(), *out.absolute().parents) if each.exists())
         with tempfile.TemporaryFile(dir=existing):
             pass
     except OSError as error:

@@ -14,6 +14,17 @@ from mpeval.errors import SampleError
 if TYPE_CHECKING:
     import numpy as np
 
+_TURNS = {
+    2: "FLIP_LEFT_RIGHT",
+    3: "ROTATE_180",
+    4: "FLIP_TOP_BOTTOM",
+    5: "TRANSPOSE",
+    6: "ROTATE_270",
+    7: "TRANSVERSE",
+    8: "ROTATE_90",
+}
+"""EXIF orientation -> what turns the stored picture upright."""
+
 
 @dataclass(frozen=True)
 class Media:
@@ -43,15 +54,21 @@ class Media:
 
     @cached_property
     def size(self) -> tuple[int, int]:
-        """Width, height of the (first) picture, read from the header alone."""
+        """Width, height of the (first) picture as `pixels` gives it, read from the header alone."""
         if self.frames:
             return self.frames[0].shape[1], self.frames[0].shape[0]
         with _open(self.sources[0]) as picture:
-            return picture.size
+            width, height = picture.size
+            return (height, width) if _orientation(picture) >= 5 else (width, height)
 
     def pixels(self) -> list[np.ndarray]:
-        """Decoded pictures or frames, uint8 [height, width, 3]. Raises `SampleError` for what is no picture."""
+        """Decoded pictures or frames, uint8 [height, width, 3]. Raises `SampleError` for what is no picture.
+
+        Photographs are turned upright as their EXIF orientation says, like the release's (allenai/molmo2,
+        olmo/preprocessing/image_preprocessor.py, `load_image`).
+        """
         import numpy as np
+        from PIL import Image
 
         if self.frames:
             return list(self.frames)
@@ -59,8 +76,12 @@ class Media:
         for source in self.sources:
             try:
                 with _open(source) as picture:
-                    pictures.append(np.asarray(picture.convert("RGB")))
-            except (OSError, SyntaxError, ValueError) as error:
+                    turn = _TURNS.get(_orientation(picture))
+                    rgb = picture.convert("RGB")
+                    pictures.append(np.asarray(rgb.transpose(Image.Transpose[turn]) if turn else rgb))
+            except SampleError:
+                raise
+            except Exception as error:  # a damaged file makes Pillow's decoders raise nearly anything
                 raise SampleError(f"cannot decode {_name(source)}: {error}") from error
         return pictures
 
@@ -74,6 +95,20 @@ def _open(source: Path | bytes):
         raise SampleError(f"{_name(source)} is not a picture that can be read") from error
     except OSError as error:
         raise SampleError(f"cannot read {_name(source)}: {error.strerror or error}") from error
+    except Exception as error:  # a size that no picture has, a header cut short
+        raise SampleError(f"cannot decode {_name(source)}: {error}") from error
+
+
+def _orientation(picture) -> int:
+    """The EXIF orientation, 1 (upright) to 8; from 5 on width and height change places."""
+    from PIL import ExifTags, Image
+
+    try:
+        # The base class's: a PNG's own would decode the picture to look behind it.
+        found = Image.Image.getexif(picture).get(ExifTags.Base.Orientation)
+    except Exception:  # damaged EXIF data are no reason to refuse the picture
+        return 1
+    return found if found in _TURNS else 1
 
 
 def _name(source: Path | bytes) -> str:

@@ -34,9 +34,9 @@ def comparison_table(results: Sequence[Result], suite: str | None = None) -> Tab
     for benchmark in benchmarks:
         headline = next((r.headline.name for r in results if r.benchmark == benchmark and r.headline), "")
         aside = "" if benchmark in averaged or not with_average else " (aside)"
-        table.add_column(f"{benchmark}{aside}\n{headline}", justify="right")
+        table.add_column(escape(f"{benchmark}{aside}\n{headline}"), justify="right")
     if with_average:
-        table.add_column(f"{suite}\naverage of {len(averaged)}", justify="right")
+        table.add_column(f"{escape(suite or '')}\naverage of {len(averaged)}", justify="right")
     table.add_column("tokens\na point", justify="right")
 
     rows: dict[str, dict[str, Result]] = {}
@@ -52,18 +52,19 @@ def comparison_table(results: Sequence[Result], suite: str | None = None) -> Tab
 
 def protocol_table(results: Sequence[Result]) -> Table:
     """One run: a row a metric over all samples, protocols side by side."""
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table()
     table.add_column("metric in %")
     for result in results:
         flags = ["scorer only"] * result.scorer_only + ["unverified"] * (not result.verified)
-        table.add_column("\n".join([result.protocol, *flags]), justify="right")
+        table.add_column(escape("\n".join([result.protocol, *flags])), justify="right")
     overall = [{each.name: each for each in result.metrics if each.slice is None} for result in results]
     headlines = {result.headline.name for result in results if result.headline}
     for name in dict.fromkeys(name for metrics in overall for name in metrics):
         style = "bold" if name in headlines else ""
-        table.add_row(name, *(_metric_cell(metrics.get(name)) for metrics in overall), style=style)
+        table.add_row(escape(name), *(_metric_cell(metrics.get(name)) for metrics in overall), style=style)
     return table
 
 
@@ -167,7 +168,7 @@ def _bar(label: str, total: int, done: int) -> Iterator[Callable[[int], None]]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("{task.fields[rate]}"),

@@ -21,6 +21,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from math import isfinite
 
 import msgspec
 
@@ -195,6 +196,13 @@ def _rows(adapter: ModelAdapter, batch: Sequence[_Ready]) -> list[Row]:
     ]
 
 
+def _checked(prediction: Prediction, seconds: float) -> Prediction:
+    """The prediction with its time; one whose points are no numbers has failed (JSON could not hold them)."""
+    if not all(isfinite(point.x) and isfinite(point.y) and isfinite(point.time or 0.0) for point in prediction.points):
+        return _failure(SampleError(f"a point that is no number: {prediction.text[:80]}"))
+    return prediction if prediction.seconds is not None else msgspec.structs.replace(prediction, seconds=seconds)
+
+
 def _generate(adapter: ModelAdapter, batch: Sequence[Prepared]) -> list[Prediction]:
     """Generate a batch; where it fails, its halves, down to the one sample that fails alone."""
     if not batch:
@@ -205,9 +213,7 @@ def _generate(adapter: ModelAdapter, batch: Sequence[Prepared]) -> list[Predicti
         if len(predictions) != len(batch):
             raise RuntimeError(f"the model gave {len(predictions)} answers to {len(batch)} queries")
         seconds = (time.perf_counter() - started) / len(batch)
-        return [
-            each if each.seconds is not None else msgspec.structs.replace(each, seconds=seconds) for each in predictions
-        ]
+        return [_checked(each, seconds) for each in predictions]
     except UserError:
         raise
     except Exception as error:

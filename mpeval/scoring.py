@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
-from mpeval.errors import UserError
+from mpeval.errors import SampleError, UserError
 from mpeval.registry import unknown
-from mpeval.store import Run
-from mpeval.types import Benchmark, Metric, ProtocolSpec
+from mpeval.store import Row, Run
+from mpeval.types import Benchmark, Metric, ProtocolSpec, SampleScore, Scorer
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -53,8 +53,7 @@ def score(run: Run, benchmark: Benchmark, protocol: ProtocolSpec) -> Result:
         raise UserError(f"{run.path} is a run on {manifest.benchmark}, not on {benchmark.card.name}")
     rows = list(run.rows())
     scorer = benchmark.scorers[protocol.scorer]
-    # A sample whose media could not be read has no size and no answer: there is nothing to convert by it.
-    scores = [scorer.score(row.target, row.prediction, row.size or (0, 0)) for row in rows]
+    scores = [_score(run, scorer, row) for row in rows]
     clusters = [row.media_sha256 or row.sample_id for row in rows]
     metrics = scorer.summarize(scores, [row.slices for row in rows], clusters) if rows else []
     overall = [each for each in metrics if each.name == scorer.headline and each.slice is None]
@@ -76,3 +75,11 @@ def score(run: Run, benchmark: Benchmark, protocol: ProtocolSpec) -> Result:
         differs=protocol.differs,
         path=str(run.path),
     )
+
+
+def _score(run: Run, scorer: Scorer, row: Row) -> SampleScore:
+    try:
+        # A sample whose media could not be read has no size and no answer: there is nothing to convert by it.
+        return scorer.score(row.target, row.prediction, row.size or (0, 0))
+    except SampleError as error:
+        raise UserError(f"{run.path}: sample '{row.sample_id}' cannot be scored ({error}): mend its target") from error

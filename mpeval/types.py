@@ -9,7 +9,8 @@ Times are in seconds. Masks stay COCO run-length encodings until a pixel is need
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, Protocol as Interface, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, runtime_checkable
+from typing import Protocol as Interface
 
 import msgspec
 
@@ -243,7 +244,7 @@ class Scorer(Interface):
     def summarize(
         self, scores: Sequence[SampleScore], slices: Sequence[Mapping[str, str]], clusters: Sequence[str]
     ) -> list[Metric]:
-        """Average over samples. clusters: the media hash of each sample (queries on one picture are not independent)."""
+        """Average over samples. clusters: each sample's media hash (queries on one picture are not independent)."""
 
 
 class ProtocolSpec(Struct, frozen=True):

@@ -77,3 +77,9 @@ def test_version(mpeval) -> None:
     from mpeval import __version__
 
     assert mpeval("--version").out.strip().endswith(__version__)
+
+
+def test_without_a_command_it_shows_its_help(mpeval) -> None:
+    ended = mpeval()
+    assert ended.status == 0
+    assert "Usage: mpeval" in ended.out.splitlines()[0] and len(ended.out.splitlines()) > 10

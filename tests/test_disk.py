@@ -27,5 +27,7 @@ def test_a_place_that_cannot_be_written_is_refused_and_a_good_one_left_empty(tmp
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="choose another --out"):
         check_writable(tmp_path / "file" / "results")
+    with pytest.raises(UserError, match="choose another --out"):
+        check_writable(tmp_path / ("x" * 300) / "results")
     check_writable(tmp_path / "new" / "results")
     assert [each.name for each in tmp_path.iterdir()] == ["file"]

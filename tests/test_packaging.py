@@ -102,7 +102,16 @@ def test_an_installed_wheel_works_beside_foreign_folders(wheel: Path, tmp_path: 
     assert "  demo-points " in call([str(python), "-m", "mpeval", "list"], work)
     touch = "import socket\ntry: socket.getaddrinfo('example.org', 80)\nexcept OSError as error: print(error)"
     assert call([str(python), "-c", touch], work, PYTHONPATH=str(work)) == "the network was touched\n"
-    command = [str(python.with_name("mpeval")), "run", "--model", "oracle,molmopoint-tiny", "--suite", "demo", "--limit", "4"]
+    command = [
+        str(python.with_name("mpeval")),
+        "run",
+        "--model",
+        "oracle,molmopoint-tiny",
+        "--suite",
+        "demo",
+        "--limit",
+        "4",
+    ]
     table = call([*command, "--out", "runs"], work, PYTHONPATH=str(work))
     assert "molmopoint-tiny" in table
     assert "n=4" in table

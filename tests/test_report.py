@@ -112,6 +112,12 @@ def test_protocols_stand_side_by_side() -> None:
     ]
 
 
+def test_names_are_text_and_no_markup() -> None:
+    odd = result("m[/x]", "b[/x]", 0.5, protocol="p[/x]", metrics=[Metric("f[/x]", 0.5, 1)])
+    assert "b[/x]" in text(report.comparison_table([odd], "s[/x]")) and "m[/x]" in text(report.comparison_table([odd]))
+    assert "p[/x]" in text(report.protocol_table([odd])) and "f[/x]" in text(report.protocol_table([odd]))
+
+
 def test_plain_lines_where_there_is_no_terminal(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

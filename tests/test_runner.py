@@ -16,7 +16,7 @@ from mpeval.errors import SampleError, UserError
 from mpeval.media import Media
 from mpeval.runner import Outcome, answer, query_seed, select
 from mpeval.store import Row, Run
-from mpeval.types import Capabilities, CountTarget, Elicitation, Prediction, Query, Sample
+from mpeval.types import Capabilities, CountTarget, Elicitation, Point, Prediction, Query, Sample
 
 from .plugin.fake_plugin import picture
 from .test_store import manifest
@@ -139,6 +139,20 @@ def test_a_picture_that_is_none_and_a_query_that_cannot_be_prepared_are_rows(tmp
     assert found[1].prediction.error == "the picture is too small"
     assert found[2].prediction.error is None
     assert "absent.png" in (found[3].prediction.error or "")
+
+
+def test_a_point_that_is_no_number_is_that_sample_s_failure(tmp_path: Path) -> None:
+    class Lost(Model):
+        def generate(self, batch: Sequence[Any]) -> list[Prediction]:
+            return [
+                Prediction("here", (Point(float("nan") if each.query.sample_id == "s2" else 1.0, 2.0),))
+                for each in batch
+            ]
+
+    with run_of(tmp_path) as run:
+        assert ask(Lost(), run, 4).failed == 1
+        errors = {row.sample_id: row.prediction.error for row in rows(run)}
+    assert errors == {"s0": None, "s1": None, "s2": "a point that is no number: here", "s3": None}
 
 
 def test_too_few_answers_are_a_failure(tmp_path: Path) -> None:

@@ -57,6 +57,15 @@ benchmark = DemoPhotos(
         in_average=False,
     ),
     elicitations={"short": Elicitation("short", "point to {query}", max_new_tokens=64)},
-    scorers={"strict": PointAccuracy()},
-    protocols={"strict": ProtocolSpec("strict", "short", "strict", "this benchmark's own definition")},
+    scorers={"strict": PointAccuracy(), "paper": PointAccuracy.paper()},
+    protocols={
+        "strict": ProtocolSpec("strict", "short", "strict", "this benchmark's own definition"),
+        "paper": ProtocolSpec(
+            "paper",
+            "short",
+            "paper",
+            "ScreenSpot: allenai/molmo2 at f3cb108, olmo/eval/evaluators.py, ScreenSpotEvaluator",
+            differs="guesses the form of points in the text; its own targets are boxes alone",
+        ),
+    },
 )

@@ -11,22 +11,23 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .draws import some
+from .draws import muted_colour, some
 from .glyphs import word
 from .raster import background, figure, jittered, polygon_of, rounded, scaled, stamp
 from .types import Region, Scene, SceneQuery, Split
 from .vocabulary import BUTTON_WORDS, COLOURS, ICONS, NOUNS, ORDINALS, VERBS
 
-_WIDTHS = {"train": (112, 116, 120, 128, 136), "heldout": (114, 118, 124, 132)}
-_HEIGHTS = {"train": (110, 112, 116, 124, 132), "heldout": (108, 114, 120, 128)}
-_DESKTOPS = {
-    "train": ((40, 60, 90), (90, 120, 110), (170, 180, 190), (120, 90, 110), (30, 30, 36), (205, 190, 160)),
-    "heldout": ((60, 90, 60), (100, 80, 140), (190, 170, 180), (50, 40, 30)),
+_HELDOUT_WIDTHS, _HELDOUT_HEIGHTS = (114, 118, 124, 132), (108, 114, 120, 128)
+_WIDTHS: dict[Split, tuple[int, ...]] = {
+    "train": tuple(width for width in range(112, 137) if width not in _HELDOUT_WIDTHS),
+    "heldout": _HELDOUT_WIDTHS,
 }
-_WINDOWS = {
-    "train": ((250, 250, 250), (232, 234, 238), (244, 238, 226), (44, 46, 52), (60, 56, 70)),
-    "heldout": ((240, 246, 240), (238, 230, 240), (52, 58, 60)),
+_HEIGHTS: dict[Split, tuple[int, ...]] = {
+    "train": tuple(height for height in range(107, 133) if height not in _HELDOUT_HEIGHTS),
+    "heldout": _HELDOUT_HEIGHTS,
 }
+_HELDOUT_DESKTOPS = ((60, 90, 60), (100, 80, 140), (190, 170, 180), (50, 40, 30))
+_HELDOUT_WINDOWS = ((240, 246, 240), (238, 230, 240), (52, 58, 60))
 _ACCENTS = ((52, 72, 110), (70, 110, 90), (120, 60, 70), (90, 90, 100), (110, 80, 40))
 _TITLE, _ROW = 11, 23
 _QUERIES, _ABSENT = 8, 3
@@ -62,20 +63,33 @@ def screen_scene(rng: np.random.Generator, split: Split) -> Scene:
     """Draw one screen. Every draw comes from `rng`, by `integers` and `random` alone."""
     width = _WIDTHS[split][rng.integers(len(_WIDTHS[split]))]
     height = _HEIGHTS[split][rng.integers(len(_HEIGHTS[split]))]
-    desktop = _DESKTOPS[split][rng.integers(len(_DESKTOPS[split]))]
-    canvas = background(rng, width, height, jittered(rng, desktop, 6))
+    canvas = background(rng, width, height, _desktop(rng, split))
     window, top = _draw_window(rng, canvas, split)
     controls = _draw_rows(rng, window, top, height - 4)
     image = np.clip(np.rint(canvas), 0, 255).astype(np.uint8)
     return Scene(image, _queries(rng, controls, (width, height)), _caption(controls))
 
 
+def _desktop(rng: np.random.Generator, split: Split) -> tuple[int, int, int]:
+    if split == "train":
+        return muted_colour(rng, (30, 210), 35, _HELDOUT_DESKTOPS)
+    return jittered(rng, _HELDOUT_DESKTOPS[rng.integers(len(_HELDOUT_DESKTOPS))], 6)
+
+
+def _theme(rng: np.random.Generator, split: Split) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
+    """A window's paper and accent. As in shapes: a few held-out papers, and for training any other."""
+    if split == "train":
+        brightness = (224, 252) if rng.random() < 0.62 else (38, 78)
+        return muted_colour(rng, brightness, 10, _HELDOUT_WINDOWS), muted_colour(rng, (60, 105), 45, ())
+    paper = jittered(rng, _HELDOUT_WINDOWS[rng.integers(len(_HELDOUT_WINDOWS))], 3)
+    return paper, jittered(rng, _ACCENTS[rng.integers(len(_ACCENTS))], 8)
+
+
 def _draw_window(rng: np.random.Generator, canvas: np.ndarray, split: Split) -> tuple[_Window, int]:
     """The card and its title bar; with it the first row's top."""
     height, width = canvas.shape[:2]
-    paper = jittered(rng, _WINDOWS[split][rng.integers(len(_WINDOWS[split]))], 3)
+    paper, accent = _theme(rng, split)
     dark = sum(paper) < 384
-    accent = jittered(rng, _ACCENTS[rng.integers(len(_ACCENTS))], 8)
     inset = int(rng.integers(2, 5))
     stamp(canvas, rounded(width - 2 * inset, height - 2 * inset, 4), inset, inset, scaled(paper, 0.7))
     stamp(canvas, rounded(width - 2 * inset - 2, height - 2 * inset - 2, 3), inset + 1, inset + 1, paper)

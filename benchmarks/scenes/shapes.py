@@ -11,29 +11,24 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .draws import some, weighted
+from .draws import muted_colour, some, weighted
 from .raster import background, figure, jittered, scaled, stamp
 from .types import Region, Scene, SceneQuery, Split
 from .vocabulary import COLOURS, COLUMNS, RELATIONS, ROWS, SHAPES, SIZES
 
+_HELDOUT_SIDES = (98, 106, 110, 116, 124, 132, 140)
 _SIDES: dict[Split, tuple[int, ...]] = {
-    "train": (96, 100, 104, 112, 120, 128, 136, 144),
-    "heldout": (98, 106, 110, 116, 124, 132, 140),
+    "train": tuple(side for side in range(96, 146) if side not in _HELDOUT_SIDES),
+    "heldout": _HELDOUT_SIDES,
 }
 _DIAMETERS: dict[Split, dict[str, tuple[tuple[float, float], ...]]] = {
     "train": {"small": ((11.0, 12.0), (13.0, 14.0)), "large": ((19.0, 21.0), (23.0, 25.0))},
     "heldout": {"small": ((12.0, 13.0),), "large": ((21.0, 23.0),)},
 }
 """Ranges of diameter in pixels on a canvas of 112 x 112; larger canvases scale them."""
-_BACKGROUNDS: dict[Split, tuple[tuple[int, int, int], ...]] = {
-    "train": (
-        (246, 246, 242), (206, 206, 206), (150, 152, 154), (50, 52, 56), (233, 223, 202),
-        (206, 220, 236), (70, 80, 96), (22, 22, 26),
-    ),
-    "heldout": (
-        (210, 232, 216), (223, 214, 236), (44, 60, 52), (182, 172, 160), (66, 52, 46), (250, 240, 214),
-    ),
-}  # fmt: skip
+_HELDOUT_BACKGROUNDS = (
+    (210, 232, 216), (223, 214, 236), (44, 60, 52), (182, 172, 160), (66, 52, 46), (250, 240, 214),
+)  # fmt: skip
 _MARGIN = 3
 _ATTRIBUTE_WEIGHTS = {
     "colour kind": 30,
@@ -70,8 +65,7 @@ class _Candidate:
 def shapes_scene(rng: np.random.Generator, split: Split) -> Scene:
     """Draw one scene: every draw comes from `rng`, by `integers` and `random` alone, as in `draws`."""
     width, height = _canvas_size(rng, split)
-    colour = _BACKGROUNDS[split][rng.integers(len(_BACKGROUNDS[split]))]
-    canvas = background(rng, width, height, jittered(rng, colour, 4))
+    canvas = background(rng, width, height, _background_colour(rng, split))
     things = _place(rng, canvas, split)
     things.sort(key=lambda thing: (thing.region.anchor[1], thing.region.anchor[0]))
     candidates = _attribute_candidates(rng, things)
@@ -83,6 +77,13 @@ def shapes_scene(rng: np.random.Generator, split: Split) -> Scene:
     ]
     image = np.clip(np.rint(canvas), 0, 255).astype(np.uint8)
     return Scene(image, queries, _caption(things, width, height))
+
+
+def _background_colour(rng: np.random.Generator, split: Split) -> tuple[int, int, int]:
+    """Held-out scenes have a few colours of their own; training scenes any other, or they would be learnt by heart."""
+    if split == "train":
+        return muted_colour(rng, (20, 250), 22, _HELDOUT_BACKGROUNDS)
+    return jittered(rng, _HELDOUT_BACKGROUNDS[rng.integers(len(_HELDOUT_BACKGROUNDS))], 4)
 
 
 def _regions(candidate: _Candidate) -> tuple[Region, ...]:

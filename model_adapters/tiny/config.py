@@ -71,7 +71,7 @@ def model_config(written: Format) -> dict[str, Any]:
             "hidden_act": "silu",
             "intermediate_size": DECODER["mlp"],
             "text_hidden_size": DECODER["width"],
-            "attention_pooling_out_layer": False,
+            "attention_pooling_out_layer": True,
             "pooling_attention_mask": True,
             "positional_embeddings": None,
         },

@@ -6,8 +6,8 @@ restart after the prefix, so that each branch is computed exactly as if it stood
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -27,6 +27,8 @@ from .tokenizer import END_OF_TEXT, END_OF_TURN, build_tokenizer
 CAPTION_PROMPT = "describe the picture"
 CAPTION_WEIGHT = 0.3
 """A caption has three times the tokens of an answer; it teaches perception but is not what is measured."""
+DECISION_WEIGHT = 4.0
+"""Of an answer's first token, where it is decided whether there is anything at all: else one token among a dozen."""
 IGNORED = -100
 
 
@@ -46,6 +48,7 @@ class Branch:
     question: list[int]
     answer: Answer
     weight: float = 1.0
+    first_weight: float = DECISION_WEIGHT
 
     def __len__(self) -> int:
         return len(self.question) + len(self.answer.ids)
@@ -58,18 +61,18 @@ class BatchMaker:
         tokenizer = build_tokenizer()
         self.cache, self.config, self.spec, self.written = cache, config, spec, written
         self.encode: Encode = lambda text: tokenizer.encode(text, add_special_tokens=False).ids
-        self.end = tokenizer.token_to_id(END_OF_TURN)
+        (start,), (self.end,) = self.encode(END_OF_TEXT), self.encode(END_OF_TURN)
         grid = cache.tiles.grid
         media = image_token_ids(grid, config.tokens, low_resolution_id(config))
-        self.prefix = [tokenizer.token_to_id(END_OF_TEXT), *media]
+        self.prefix = [start, *media]
         self.locator = PointLocator(cache.tiles)
         first_patch = spec.patches**2
         self.pooling = torch.from_numpy(cache.tiles.token_pooling % first_patch)
 
-    def branch(self, prompt: str, reply: Answer, weight: float = 1.0) -> Branch:
-        return Branch(self.encode(QUESTION.format(text=prompt)), reply + Answer([self.end], [-1]), weight)
+    def branch(self, prompt: str, reply: Answer) -> Branch:
+        return Branch(self.encode(QUESTION.format(text=prompt)), reply + Answer([self.end], [-1]))
 
-    def query_branches(self, scene: StoredScene, order: Sequence[int], budget: int) -> list[Branch]:
+    def query_branches(self, scene: StoredScene, order: Iterable[int], budget: int) -> list[Branch]:
         """Queries in `order` while their text-coordinate form fits `budget` tokens: both formats get the same ones."""
         branches = []
         for index in order:
@@ -89,9 +92,10 @@ class BatchMaker:
 
     def caption_branch(self, scene: StoredScene) -> Branch:
         ids = self.encode(scene.caption)
-        return self.branch(CAPTION_PROMPT, Answer(ids, [-1] * len(ids)), CAPTION_WEIGHT)
+        branch = self.branch(CAPTION_PROMPT, Answer(ids, [-1] * len(ids)))
+        return replace(branch, weight=CAPTION_WEIGHT, first_weight=CAPTION_WEIGHT)
 
-    def batch(self, indices: Sequence[int], rng: np.random.Generator, budget: int) -> TrainBatch:
+    def batch(self, indices: Sequence[int] | np.ndarray, rng: np.random.Generator, budget: int) -> TrainBatch:
         """One sequence a scene: its caption, and queries in random order within `budget` text tokens in all."""
         trees = []
         for index in indices:
@@ -122,6 +126,7 @@ class BatchMaker:
                 branch_of[row, whole] = number
                 labels[row, reply.start - 1 : reply.stop - 1] = branch.answer.ids
                 weights[row, reply.start - 1 : reply.stop - 1] = branch.weight
+                weights[row, reply.start - 1] = branch.first_weight
                 at = whole.stop
         media = np.isin(ids, self.config.tokens.media)
         inputs = TrainingInputs(

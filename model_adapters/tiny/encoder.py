@@ -1,8 +1,8 @@
 """The encoder's own training, before either miniature: labels against patches, by a sigmoid loss.
 
-The released models start from SigLIP 2, which has learnt to pair pictures with texts; the miniatures start from an encoder
-that has learnt to pair a label (`small red circles`) with the patches it names. It is trained once; both formats and
-all seeds start from the same file.
+The released models start from SigLIP 2, which has learnt to pair pictures with texts; the miniatures start from an
+encoder that has learnt to pair a label (`small red circles`) with the patches it names. It is trained once; both
+formats and all seeds start from the same file.
 """
 
 from __future__ import annotations
@@ -98,19 +98,20 @@ def pair(scenes: Sequence[StoredScene], side: int) -> PairBatch:
     )
 
 
-def train_encoder(vit: VisionEncoder, cache: SceneCache, spec: TilingSpec, log: Path, steps: int = STEPS) -> None:
+def train_encoder(vit: VisionEncoder, cache: SceneCache, spec: TilingSpec, log: Path) -> None:
     """Train in place. The log's columns: the loss, how often a named patch is found, how often another thing is not."""
     torch.manual_seed(0)
     rng = np.random.default_rng(0)
     tower = TextTower(len(vit.outputs) * vit.positional_embedding.shape[1])
-    matrices, tables = [], []
+    matrices: list[nn.Parameter] = []
+    tables: list[nn.Parameter] = []
     for name, parameter in (*vit.named_parameters(), *tower.named_parameters()):
         table = parameter.ndim != 2 or name in ("patch_embedding.weight", "positional_embedding", "words.weight")
         (tables if table else matrices).append(parameter)
     muon = Muon(matrices, lr=MUON_RATE, weight_decay=0.01)
     adam = torch.optim.AdamW(tables, lr=ADAM_RATE, betas=(0.9, 0.98), weight_decay=0.0, fused=True)
     begun, recent, rows = time.monotonic(), [], []
-    for step in range(steps):
+    for step in range(STEPS):
         chosen = rng.integers(len(cache), size=BATCH)
         pixels = normalize(torch.from_numpy(cache.pixels[chosen]), spec)
         pairs = pair([cache.scenes[index] for index in chosen], spec.patches)
@@ -118,17 +119,17 @@ def train_encoder(vit: VisionEncoder, cache: SceneCache, spec: TilingSpec, log: 
         loss = (F.binary_cross_entropy_with_logits(logits, pairs.named, reduction="none") * pairs.weights).sum()
         loss = loss / len(pairs.named)
         loss.backward()
-        factor = min((step + 1) / WARMUP, 1.0, 2 * (steps - step) / steps)
+        factor = min((step + 1) / WARMUP, 1.0, 2 * (STEPS - step) / STEPS)
         for optimizer, rate in ((muon, MUON_RATE), (adam, ADAM_RATE)):
             for group in optimizer.param_groups:
                 group["lr"] = rate * factor
             optimizer.step()
             optimizer.zero_grad()
         recent.append([loss.item(), *_right(logits.detach(), pairs)])
-        if (step + 1) % LOG_EVERY == 0 or step + 1 == steps:
-            values = np.round(np.mean(recent, axis=0), 4).tolist()
-            row = dict(zip(("loss", "found", "others_rejected"), values, strict=True))
-            rows.append({"step": step + 1, **row, "seconds": round(time.monotonic() - begun, 1)})
+        if (step + 1) % LOG_EVERY == 0 or step + 1 == STEPS:
+            mean_loss, found, rejected = (round(float(value), 4) for value in np.mean(recent, axis=0))
+            row = {"step": step + 1, "loss": mean_loss, "found": found, "others_rejected": rejected}
+            rows.append({**row, "seconds": round(time.monotonic() - begun, 1)})
             log.write_text("".join(json.dumps(row) + "\n" for row in rows))
             click.echo(json.dumps(rows[-1]))
             recent = []

@@ -13,9 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from mpeval.engine.decoder import DecoderBlock
 from mpeval.engine.model import VisionLanguageModel
 from mpeval.engine.prompt import low_resolution_id
-from mpeval.engine.vision import VisionEncoder
+from mpeval.engine.vision import VisionBlock, VisionEncoder
 
 POSITION_DIMS = 32
 _FREQUENCIES = 2.6 * 26.0 ** (-torch.arange(8) / 7)
@@ -32,13 +33,16 @@ _FEATURE_GAIN = 8.0
 def initialise(model: VisionLanguageModel, patches: Tensor, seed: int) -> None:
     """Fill all weights in place. patches: normalised samples [n, 3 * patch_size ** 2] of training pictures."""
     generator = torch.Generator().manual_seed(seed)
+    blocks: list[DecoderBlock] = []
     for module in model.modules():
         if isinstance(module, nn.Linear):
             bound = 1 / math.sqrt(module.in_features)
             module.weight.uniform_(-bound, bound, generator=generator)
             if module.bias is not None:
                 module.bias.zero_()
-    for block in model.transformer.blocks:  # blocks start as the identity
+        elif isinstance(module, DecoderBlock):
+            blocks.append(module)
+    for block in blocks:  # they start as the identity
         block.self_attn.attn_out.weight.zero_()
         block.mlp.ff_out.weight.zero_()
     embedding, special = model.transformer.wte.embedding, model.transformer.wte.new_embedding
@@ -54,16 +58,18 @@ def initialise(model: VisionLanguageModel, patches: Tensor, seed: int) -> None:
 
 
 def _initialise_encoder(vit: VisionEncoder, grid: tuple[int, int], patches: Tensor) -> None:
-    """Whitened patches in the first dimensions, positions in the last `POSITION_DIMS`, heads that look at neighbours."""
+    """Whitened patches first, positions in the last `POSITION_DIMS` dimensions, heads that look at neighbours."""
     content = vit.positional_embedding.shape[1] - POSITION_DIMS
     weight, bias = whitening(patches, content)
     for parameter in (vit.patch_embedding.weight, vit.patch_embedding.bias, vit.positional_embedding):
         parameter.zero_()
     vit.patch_embedding.weight[:content], vit.patch_embedding.bias[:content] = weight, bias
     vit.positional_embedding[:, content:] = _POSITION_GAIN * sine_positions(*grid)
-    for layer, block in enumerate(vit.transformer.resblocks):
+    blocks = [module for module in vit.modules() if isinstance(module, VisionBlock)]
+    for layer, block in enumerate(blocks):
         block.feed_forward.w2.weight.zero_()
         attention = block.attention
+        assert attention.wo is not None
         attention.wo.weight.mul_(0.5)
         dim = attention.wq.out_features // attention.heads
         if dim < POSITION_DIMS:

@@ -33,11 +33,11 @@ class Muon(torch.optim.Optimizer):
             for (rows, columns), parameters in shapes.items():
                 updates = []
                 for parameter in parameters:
-                    state = self.state[parameter]
-                    if not state:
-                        state["momentum"] = torch.zeros_like(parameter)
-                    state["momentum"].lerp_(parameter.grad, 1 - group["momentum"])
-                    updates.append(parameter.grad.lerp(state["momentum"], group["momentum"]))
+                    gradient = parameter.grad
+                    assert gradient is not None
+                    momentum = self.state[parameter].setdefault("momentum", torch.zeros_like(parameter))
+                    momentum.lerp_(gradient, 1 - group["momentum"])
+                    updates.append(gradient.lerp(momentum, group["momentum"]))
                 scale = group["lr"] * 0.2 * math.sqrt(max(rows, columns))
                 for parameter, update in zip(parameters, orthogonal(torch.stack(updates)), strict=True):
                     parameter.mul_(1 - group["lr"] * group["weight_decay"]).sub_(update, alpha=scale)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Iterator
 
 import torch
@@ -12,29 +13,28 @@ from mpeval.engine.model import VisionLanguageModel
 
 from .muon import Muon
 
-MUON_RATE = 4e-3
-POINTER_RATE = 4e-3
-"""The paper gives pointing parameters a rate of their own; here the same one does."""
-ADAM_RATE = 3e-3
+RATES = {"encoder": (1e-3, 5e-4), "pointer": (4e-3, 3e-3), "other": (4e-3, 3e-3)}
+"""Part -> rates of Muon and AdamW. The encoder comes trained and moves slowly, as in the release; pointing parameters
+have a rate of their own in the paper, here the decoder's."""
 WARMUP = 100
 
 _TABLES = ("wte.", "lm_head.", "patch_embedding", "positional_embedding", "subpatch_loc_k", "vector")
-_POINTER = ("point_predictor.", "build_vit_embedding.")
 
 
 class Optimizer:
     def __init__(self, model: VisionLanguageModel, steps: int) -> None:
-        self.steps, self.names = steps, {p: name for name, p in model.named_parameters()}
-        hidden: list[Tensor] = []
-        pointer: list[Tensor] = []
-        tables: list[Tensor] = []
+        self.steps = steps
+        self.names: dict[Tensor, str] = {parameter: name for name, parameter in model.named_parameters()}
+        matrices: dict[str, list[Tensor]] = defaultdict(list)
+        tables: dict[str, list[Tensor]] = defaultdict(list)
         for name, parameter in model.named_parameters():
-            matrix = parameter.ndim == 2 and not any(part in name for part in _TABLES)
-            (tables if not matrix else pointer if name.startswith(_POINTER) else hidden).append(parameter)
-        groups = [{"params": hidden, "lr": MUON_RATE}, {"params": pointer, "lr": POINTER_RATE}]
+            table = parameter.ndim != 2 or any(part in name for part in _TABLES)
+            (tables if table else matrices)[_part(name)].append(parameter)
+        muon = [{"params": found, "lr": RATES[part][0]} for part, found in matrices.items()]
+        adam = [{"params": found, "lr": RATES[part][1]} for part, found in tables.items()]
         self.parts: tuple[torch.optim.Optimizer, ...] = (
-            Muon([group for group in groups if group["params"]], lr=MUON_RATE, weight_decay=0.01),
-            torch.optim.AdamW(tables, lr=ADAM_RATE, betas=(0.9, 0.98), weight_decay=0.0, fused=True),
+            Muon(muon, lr=0.0, weight_decay=0.01),
+            torch.optim.AdamW(adam, lr=0.0, betas=(0.9, 0.98), weight_decay=0.0, fused=True),
         )
         self.base = [[group["lr"] for group in part.param_groups] for part in self.parts]
 
@@ -69,3 +69,9 @@ def rate_factor(step: int, steps: int) -> float:
     if step < WARMUP:
         return (step + 1) / WARMUP
     return 0.5 * (1 + math.cos(math.pi * (step - WARMUP) / max(1, steps - WARMUP)))
+
+
+def _part(name: str) -> str:
+    if name.startswith("vit."):
+        return "encoder"
+    return "pointer" if name.startswith(("point_predictor.", "build_vit_embedding.")) else "other"

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -76,9 +78,13 @@ def _draw(folder: Path, count: int, spec: TilingSpec) -> None:
     (folder / "about.json").unlink(missing_ok=True)
     shape = (count, spec.patches**2, 3 * spec.patch_size**2)
     pixels = np.lib.format.open_memmap(folder / "pixels.npy", mode="w+", dtype=np.uint8, shape=shape)
-    with (folder / "scenes.jsonl").open("wb") as lines:
-        for index in range(count):
-            scene = draw_scene(index)
-            pixels[index] = tile_image(scene.image, spec).pixels[1]
-            lines.write(msgspec.json.encode(store_scene(scene)) + b"\n")
+    with (folder / "scenes.jsonl").open("wb") as lines, ProcessPoolExecutor() as pool:
+        for index, (crop, line) in enumerate(pool.map(partial(_crop_and_line, spec), range(count), chunksize=64)):
+            pixels[index] = crop
+            lines.write(line)
     pixels.flush()
+
+
+def _crop_and_line(spec: TilingSpec, index: int) -> tuple[np.ndarray, bytes]:
+    scene = draw_scene(index)
+    return tile_image(scene.image, spec).pixels[1], msgspec.json.encode(store_scene(scene)) + b"\n"

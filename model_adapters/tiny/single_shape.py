@@ -10,10 +10,12 @@ import json
 import time
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
 import torch
+from safetensors.torch import load_file
 
 from mpeval.benchmarks.scenes.raster import background, figure, stamp
 from mpeval.benchmarks.scenes.vocabulary import COLOURS, SHAPES
@@ -28,10 +30,10 @@ from .data import BatchMaker
 from .optimizer import Optimizer
 from .scene_cache import SceneCache, StoredQuery, StoredScene
 from .targets import Format
-from .train import Settings, build_model, export, losses
+from .train import DATA, ENCODER_FILE, Settings, build_model, export, losses
 
 PROMPT, LABEL = "point to shapes", "shapes"
-BATCH, SCENES, HELD_OUT, LOG_EVERY = 32, 4096, 200, 20
+BATCH, SCENES, HELD_OUT, LOG_EVERY = 16, 4096, 200, 20
 REACH = 0.05
 """A point is right within this share of the picture's side of the shape's middle: the radius of a small shape."""
 
@@ -39,7 +41,8 @@ REACH = 0.05
 def single_shape(seed: int) -> tuple[np.ndarray, tuple[float, float], str]:
     """A picture uint8 [CROP, CROP, 3] with one shape, its middle in pixels, and `red circle`."""
     rng = np.random.default_rng((1, seed))
-    canvas = background(rng, CROP, CROP, tuple(int(c) for c in rng.integers(20, 235, 3)))
+    red, green, blue = (int(channel) for channel in rng.integers(20, 235, 3))
+    canvas = background(rng, CROP, CROP, (red, green, blue))
     colour, kind = (list(names)[rng.integers(len(names))] for names in (COLOURS, SHAPES))
     side = int(rng.integers(12, 25))
     left, top = (int(at) for at in rng.integers(2, CROP - side - 2, 2))
@@ -78,16 +81,21 @@ def found(folder: Path) -> float:
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True)
 @click.option("--steps", type=click.IntRange(min=1), default=400, show_default=True)
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True)
-def main(written: Format, seed: int, steps: int, out: Path) -> None:
+@click.option("--data", type=click.Path(path_type=Path, file_okay=False), default=DATA, show_default=True)
+def main(written: Format, seed: int, steps: int, out: Path, data: Path) -> None:
     """Train on pictures of one shape; OUT then holds the checkpoint and log.jsonl."""
+    if not (data / ENCODER_FILE).exists():
+        raise SystemExit(f"error: {data} holds no {ENCODER_FILE}: run mpeval.model_adapters.tiny.train first")
     torch.set_num_threads(1)
     spec = TilingSpec.from_config(preprocessor_config())
     settings = Settings(written, seed, steps, BATCH, scenes=SCENES)
     cache = draw(spec)
     model = build_model(settings, cache, spec)
+    model.vit.load_state_dict(load_file(data / ENCODER_FILE))
     batches, optimizer = BatchMaker(cache, model.config, spec, written), Optimizer(model, steps)
     out.mkdir(parents=True, exist_ok=True)
-    begun, rows = time.monotonic(), [{"settings": asdict(settings), "torch": torch.__version__}]
+    begun = time.monotonic()
+    rows: list[dict[str, Any]] = [{"settings": asdict(settings), "torch": torch.__version__}]
     for step in range(steps):
         rng = np.random.default_rng((seed, step))
         result = losses(model, batches.batch(rng.integers(SCENES, size=BATCH), rng, settings.budget))

@@ -18,9 +18,7 @@ _MAX_NEW_TOKENS = 256
 
 @click.command(name="point")
 @click.option("--model", required=True, help="A model from `mpeval list models`.")
-@click.option(
-    "--out", type=click.Path(path_type=Path), help="Picture to write (default: NAME-points.png here)."
-)
+@click.option("--out", type=click.Path(path_type=Path), help="Picture to write (default: NAME-points.png here).")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, mps.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.argument("picture", type=click.Path(path_type=Path))
@@ -53,9 +51,7 @@ def _ask(adapter: ModelAdapter, name: str, media: Media, query: str) -> Predicti
     from mpeval.types import Elicitation, Prediction, Query
 
     if adapter.capabilities.needs_target:
-        raise UserError(
-            f"model '{name}' answers from the target, and a picture alone has none: take another model"
-        )
+        raise UserError(f"model '{name}' answers from the target, and a picture alone has none: take another model")
     elicitation = Elicitation("point", max_new_tokens=_MAX_NEW_TOKENS)
     try:
         prepared = adapter.prepare(Query("0", media, query, elicitation))
@@ -93,9 +89,7 @@ def _save(media: Media, prediction: Prediction, out: Path, query: str) -> None:
 
 
 def _as_text(prediction: Prediction, out: Path) -> str:
-    lines = [
-        f"{number}: x {point.x:.1f}, y {point.y:.1f}" for number, point in enumerate(prediction.points, 1)
-    ]
+    lines = [f"{number}: x {point.x:.1f}, y {point.y:.1f}" for number, point in enumerate(prediction.points, 1)]
     if not lines:
         lines = ["no points"]
     if prediction.text:

@@ -125,9 +125,7 @@ def _pixels(row: Row, media: Media | None) -> np.ndarray:
     try:
         changed = row.media_sha256 not in (None, media.sha256)
     except OSError as error:
-        raise SampleError(
-            f"its picture is gone ({error.strerror}); say where it lies with --data-dir"
-        ) from error
+        raise SampleError(f"its picture is gone ({error.strerror}); say where it lies with --data-dir") from error
     if changed:
         raise SampleError("its picture has changed since the run; give the data of the run with --data-dir")
     return media.pixels()[0]

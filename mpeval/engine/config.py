@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from mpeval.errors import UserError
 
 
@@ -118,8 +120,6 @@ class ModelConfig:
     decoder: DecoderConfig
     pointer: PointerConfig | None
     tokens: TokenIds
-    raw: dict[str, Any]
-    """The file as read, for what only preprocessing needs."""
 
     @classmethod
     def load(cls, path: Path) -> ModelConfig:
@@ -135,7 +135,14 @@ class ModelConfig:
     @classmethod
     def from_json(cls, raw: dict[str, Any], where: str = "config.json") -> ModelConfig:
         """Build from the released `config.json` (model_type `molmo_point` or `molmo2`)."""
-        root = _Section(raw, where, "")
+        try:
+            config = cls._read(_Section(raw, where, ""), where)
+            return msgspec.convert(msgspec.to_builtins(config), cls)  # checks every value's type
+        except (TypeError, ValueError, AttributeError, msgspec.ValidationError) as error:
+            raise UserError(f"{where} holds a value of the wrong kind ({error}): fetch the file again") from error
+
+    @classmethod
+    def _read(cls, root: _Section, where: str) -> ModelConfig:
         family = root["model_type"]
         if family not in ("molmo_point", "molmo2"):
             raise UserError(f"{where}: model_type {family!r} is not supported: expected molmo_point or molmo2")
@@ -146,11 +153,10 @@ class ModelConfig:
         return cls(
             family=family,
             vision=_vision(vit, adapter),
-            connector=_connector(adapter),
+            connector=_connector(adapter, pointing),
             decoder=_decoder(root.section("text_config")),
             pointer=_pointer(root) if pointing else None,
             tokens=_tokens(root, pointing),
-            raw=raw,
         )
 
 
@@ -198,16 +204,20 @@ def _vision(vit: _Section, adapter: _Section) -> VisionConfig:
     )
 
 
-def _connector(adapter: _Section) -> ConnectorConfig:
+def _connector(adapter: _Section, pointing: bool) -> ConnectorConfig:
     adapter.require("hidden_act", "silu")
+    if not pointing:  # Molmo2 has one connector, whose files need not name these
+        adapter.require("pooling_attention_mask", True)
+        adapter.require("positional_embeddings", None)
+        adapter.require("attention_pooling_out_layer", True)
     return ConnectorConfig(
         width=adapter["hidden_size"],
         heads=adapter["num_attention_heads"],
         head_dim=adapter["head_dim"],
         mlp_width=adapter["intermediate_size"],
-        output_layer=adapter.get("attention_pooling_out_layer", True),
-        positional_embeddings=adapter.get("positional_embeddings") or None,
-        mask_padding=adapter.get("pooling_attention_mask", True),
+        output_layer=adapter["attention_pooling_out_layer"] if pointing else True,
+        positional_embeddings=(adapter["positional_embeddings"] or None) if pointing else None,
+        mask_padding=adapter["pooling_attention_mask"] if pointing else True,
     )
 
 

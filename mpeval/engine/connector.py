@@ -29,7 +29,9 @@ class PooledPositions(nn.Module):
         self.bias = nn.Parameter(torch.zeros(places, width))
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.bias[: x.shape[-2]]
+        # Windows wider than there are places belong to another sample of the batch.
+        bias = self.bias[: x.shape[-2]]
+        return x + F.pad(bias, (0, 0, 0, x.shape[-2] - len(bias)))
 
 
 class Connector(nn.Module):
@@ -43,16 +45,20 @@ class Connector(nn.Module):
             PooledPositions(c.positional_embeddings, features) if c.positional_embeddings else None
         )
 
-    def forward(self, patches: Tensor, valid: Tensor) -> Tensor:
-        """patches [tokens, pool, feature_width] (padding is zero), valid [tokens, pool] bool -> [tokens, width].
+    def forward(self, patches: Tensor, valid: Tensor, own: Tensor | None = None) -> Tensor:
+        """patches [tokens, pool, feature_width] (padding is zero) -> [tokens, width].
 
-        The query is the mean of the patches that are there.
+        valid [tokens, pool] bool: there is a patch; own [tokens, pool] bool: the place belongs to the sample's own
+        windows, and not to the wider ones of another sample of the batch (None: all do). The query is the mean of
+        the patches that are there; without `mask_padding` zeros stand where there are none, and are attended to.
         """
         if self.positional_embeddings is not None:
             patches = self.positional_embeddings(patches)
+            patches = patches if own is None else patches * own[..., None]
         if not self.mask_padding:
             patches = patches * valid[..., None]
         count = valid.sum(-1).clamp(min=1)[:, None, None].to(patches.dtype)
         query = patches.sum(1, keepdim=True) / count
-        mask = valid[:, None, None, :] if self.mask_padding else None
+        mask = valid if self.mask_padding else own
+        mask = None if mask is None else mask[:, None, None, :]
         return self.image_projector(self.image_pooling_2d(query, patches, mask)).squeeze(1)

@@ -78,7 +78,9 @@ class VisionLanguageModel(nn.Module):
         patches = self.vit(media.pixels).flatten(0, 1)
         valid = media.pooling >= 0
         pooled = patches[media.pooling.clamp(min=0)] * valid[..., None]
-        return MediaFeatures(patches, self.connector(pooled, valid), media)
+        places = torch.arange(valid.shape[1], device=valid.device)
+        own = places < media.pool_widths.repeat_interleave(media.token_counts)[:, None]
+        return MediaFeatures(patches, self.connector(pooled, valid, own), media)
 
     def image_tokens(self, ids: Tensor) -> tuple[Tensor, Tensor]:
         """Which ids [batch, n] carry an image feature, and which of these can be pointed at (bool)."""

@@ -23,9 +23,7 @@ QUESTION = "<|im_start|>user\n{text}<|im_end|>\n<|im_start|>assistant\n"
 def low_resolution_id(config: ModelConfig) -> int:
     """The id of the low-resolution view's tokens: MolmoPoint has its own, since it cannot point at them."""
     tokens = config.tokens
-    if config.family == "molmo_point" and tokens.image_low is not None:
-        return tokens.image_low
-    return tokens.image_patch
+    return tokens.image_low if config.family == "molmo_point" else tokens.image_patch
 
 
 def image_token_ids(grid: Sequence[int], tokens: TokenIds, low_resolution: int) -> list[int]:

@@ -11,16 +11,20 @@ from mpeval.masks import Rounding, point_in_mask, points_in_mask
 from mpeval.metrics.detection import Detection, absent, detection
 from mpeval.types import RLE
 
+_FARTHEST = 1e200
+"""More than any distance that float64 can square; the assignment can still add some up."""
+
 
 def assign(predicted: ArrayLike, true: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """Pairs of least total distance: indices of predictions and of true points, min(n, m) of each.
 
-    predicted, true: [n, d] and [m, d], Euclidean distance.
+    predicted, true: [n, d] and [m, d], Euclidean distance. What is not a number is as far as can be.
     """
     from scipy.optimize import linear_sum_assignment
     from scipy.spatial.distance import cdist
 
-    return linear_sum_assignment(cdist(np.asarray(predicted, float), np.asarray(true, float)))
+    distances = cdist(np.asarray(predicted, float), np.asarray(true, float))
+    return linear_sum_assignment(np.nan_to_num(distances, nan=_FARTHEST, posinf=_FARTHEST))
 
 
 def point_set_scores(

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from mpeval.engine.checkpoint import load_model
-from mpeval.engine.config import ModelConfig
+from mpeval.engine.config import ModelConfig, TokenIds
 from mpeval.engine.generate import Decoding, GenerationInput
 from mpeval.engine.prompt import image_token_ids, is_media, low_resolution_id, video_token_ids
 from mpeval.engine.tiling import TilingSpec
-from mpeval.grounding.constraints import LOCATION_NEXT, SUBPATCH_NEXT, HfConstraints, StepScores
+from mpeval.grounding.constraints import LOCATION_NEXT, SUBPATCH_NEXT, Choice, HfConstraints, StepScores
+from mpeval.grounding.coordinates import answer_text
 from mpeval.grounding.heads import LOCATIONS
 from mpeval.grounding.semantics import HF
 from mpeval.verify.check import Check
@@ -93,14 +95,26 @@ def _verify_golden(
         extended = constraints.extend(_computed(decoding), sizes)
         logits.append(extended[0].numpy())
         processed.append(constraints.process(decoding.state, extended, sizes)[0].numpy())
-    patch_logits = log.arrays()["patch_logits"][1:]
     yield close(WHERE_GOLDEN, "logits", np.stack(logits), golden["logits"], tolerance)
-    yield close(WHERE_GOLDEN, "patch logits", patch_logits, golden["patch_logits"], tolerance)
+    if choices:
+        patch_logits = log.arrays()["patch_logits"][1:]
+        yield close(WHERE_GOLDEN, "patch logits", patch_logits, golden["patch_logits"], tolerance)
     if "processed" in golden:
         yield close(WHERE_GOLDEN, "masked logits", np.stack(processed), golden["processed"], tolerance)
-    triples = triples_of(choices)
-    yield equal(WHERE_GOLDEN, "choices", np.reshape(triples, (-1, 3)), golden["triples"][:, :3])
+    triples, theirs = triples_of(choices), np.reshape(golden["triples"], (-1, 4))
+    yield equal(WHERE_GOLDEN, "choices", np.reshape(triples, (-1, 3)), theirs[:, :3])
     yield close(WHERE_GOLDEN, "points", _points(triples, sample, golden), golden["points"], POINTS)
+    if "text" in golden:
+        written = re.findall(r"<POINT_\d+>", str(golden["text"]))
+        yield equal(WHERE_GOLDEN, "written points", _written(choices, sample, tokens), written)
+
+
+def _written(choices: Sequence[Choice], sample: GenerationInput, tokens: TokenIds) -> list[str]:
+    """The points of the answer as text, without no-more-points, which the folders' texts leave out."""
+    selected = [max(int(each.patch), int(each.subpatch), int(each.location)) for each in choices]
+    ids, (image_tokens, pool) = [int(each.token) for each in choices], sample.pooling.shape
+    text = answer_text(ids, selected, tokens, (image_tokens, pool), lambda plain: "")
+    return re.findall(r"<POINT_\d+>", text.replace(f"<POINT_{image_tokens}>", ""))
 
 
 def _computed(decoding: Decoding) -> StepScores:
@@ -119,7 +133,7 @@ def _points(
     """Object id, image index or time, x, y of each point; the ids are the folder's own."""
     places = places_of(golden)
     rows = []
-    for (token, patch, location), object_id in zip(triples, golden["triples"][:, 3], strict=False):
+    for (token, patch, location), object_id in zip(triples, np.reshape(golden["triples"], (-1, 4))[:, 3], strict=False):
         point = places[int(sample.pooling[token, patch])].point(location)
         rows.append((object_id, (point.image or 0) if point.time is None else point.time, point.x, point.y))
     return np.reshape(rows, (-1, 4))

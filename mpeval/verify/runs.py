@@ -71,7 +71,7 @@ def verify_free_runs(
 ) -> Iterator[Check]:
     """Check each `<run>_<weights>/ids` whose weights are in the folder."""
     for name in sorted(key.split("/")[0] for key in native if key.endswith("/ids") and key.count("/") == 1):
-        kind, weights = name.split("_", 1)
+        kind, _, weights = name.partition("_")
         file = _file(weights)
         if kind not in RUNS or not (folder / file).exists():
             continue
@@ -101,7 +101,7 @@ def verify_hf_reference(
             scores = prefill(model, [sample], 1).scores
         first = HfConstraints(model.config.tokens).extend(scores, sizes)[0, : len(theirs)]
         yield replace(close(WHERE_NATIVE, "hf logits", first, theirs, tolerance), note=name)
-        ids, died = native[key], bool(str(native[f"{name}/error"]))
+        ids, died = native[key], any(np.ravel(native[f"{name}/error"]).tolist())
         # Where the released program dies its ids end; ours must stop at the same place.
         steps = len(ids) + 1 if died else len(ids)
         generation = generate(model, [sample], steps, stop_ids=())[0]
@@ -121,7 +121,6 @@ def _share_low_row(model: VisionLanguageModel) -> None:
     """Give the low-resolution token the patch token's row, in the weights: a tied head changes with it."""
     tokens, table = model.config.tokens, model.transformer.wte.new_embedding
     first = model.config.decoder.vocabulary
-    assert tokens.image_low is not None
     with torch.no_grad():
         table[tokens.image_low - first] = table[tokens.image_patch - first]
 
@@ -129,7 +128,6 @@ def _share_low_row(model: VisionLanguageModel) -> None:
 def _single_point(model: VisionLanguageModel) -> tuple[int, ...]:
     """`<points coords="`, one point, `1`, no more points, `">` in the ids of the parity format."""
     tokens = model.config.tokens
-    assert tokens.patch is not None and tokens.subpatch is not None and tokens.location is not None
     return (100, 101, 102, 103, tokens.patch, tokens.subpatch, tokens.location, 49, tokens.patch, 104)
 
 

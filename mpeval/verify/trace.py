@@ -37,10 +37,10 @@ def choice_of(extended: int, vocabulary: int, sizes: tuple[int, int], tokens: To
     if offset < 0:
         return choice(extended)
     if offset < patches:
-        return choice(tokens.patch or 0, patch=NO_MORE_POINTS if offset == patches - 1 else offset)
+        return choice(tokens.patch, patch=NO_MORE_POINTS if offset == patches - 1 else offset)
     if offset < patches + subpatches:
-        return choice(tokens.subpatch or 0, subpatch=offset - patches)
-    return choice(tokens.location or 0, location=offset - patches - subpatches)
+        return choice(tokens.subpatch, subpatch=offset - patches)
+    return choice(tokens.location, location=offset - patches - subpatches)
 
 
 def extended_id(token: int, selected: int, vocabulary: int, sizes: tuple[int, int], tokens: TokenIds) -> int:

@@ -25,6 +25,7 @@ def test_unused_encoder_blocks_are_not_built():
         "vit_config.hidden_size",
         "text_config.rope_theta",
         "adapter_config.vit_layers",
+        "adapter_config.pooling_attention_mask",
         "patch_embed_dim",
         "subpatch_token_id",
         "image_col_id",
@@ -58,6 +59,25 @@ def test_scaled_rotary_embeddings_are_refused_rather_than_ignored():
     raw["text_config"]["rope_scaling"] = {"rope_type": "yarn", "factor": 8}
     with pytest.raises(UserError, match="rope_scaling"):
         ModelConfig.from_json(raw)
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("text_config.hidden_size", "64"),
+        ("vit_config.num_hidden_layers", None),
+        ("vit_config.image_default_input_size", 56),
+        ("adapter_config.vit_layers", "last"),
+        ("patch_token_id", [264]),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_refused_in_one_line(path, value):
+    raw = released_config()
+    section, _, key = path.rpartition(".")
+    (raw[section] if section else raw)[key] = value
+    with pytest.raises(UserError, match=r"somewhere/config\.json holds a value of the wrong kind") as error:
+        ModelConfig.from_json(raw, "somewhere/config.json")
+    assert "\n" not in str(error.value)
 
 
 def test_a_file_that_is_no_json(tmp_path):

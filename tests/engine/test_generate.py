@@ -75,6 +75,16 @@ def test_batched_scores_equal_single_ones():
             assert torch.allclose(patch[row, -1], single_patch[0, -1], atol=1e-5)
 
 
+@pytest.mark.parametrize("connector", [{"pooling_attention_mask": False}, {"positional_embeddings": 9}], ids=str)
+@torch.inference_mode()
+def test_a_wider_window_beside_it_changes_no_image_token(connector):
+    """A video's windows are wider than an image's: what fills the image's up is no patch, not even a zero."""
+    model = random_model(**connector)
+    alone = prefill(model, [image_input(1)], 1).scores.tokens[0]
+    beside = prefill(model, [image_input(1), video_input(2)], 1).scores.tokens[0]
+    assert torch.allclose(alone, beside, atol=1e-5)
+
+
 def _constraints(model):
     from mpeval.engine.generate import constraints_for
 

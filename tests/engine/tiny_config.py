@@ -25,8 +25,8 @@ SPECIAL = dict(
 )
 
 
-def released_config(family: str = "molmo_point", tied: bool = False) -> dict[str, Any]:
-    """`config.json` of a small model of either family."""
+def released_config(family: str = "molmo_point", tied: bool = False, **connector: Any) -> dict[str, Any]:
+    """`config.json` of a small model of either family. connector: other values of its `adapter_config`."""
     width = 48
     vit = dict(
         hidden_size=width, intermediate_size=96, num_hidden_layers=4, num_attention_heads=4, num_key_value_heads=4,
@@ -52,6 +52,7 @@ def released_config(family: str = "molmo_point", tied: bool = False) -> dict[str
             token_prediction_rotary="one_d", token_prediction_rotary_theta=50000, patch_embed_dim=32,
             embed_selected_vit_patch="linear", embed_location=False,
         )  # fmt: skip
+    adapter |= connector
     return config
 
 
@@ -61,9 +62,10 @@ def random_model(
     tied: bool = False,
     semantics: Semantics = NATIVE,
     scale: float = 0.08,
+    **connector: Any,
 ) -> VisionLanguageModel:
     """A model with random weights; PATCH is favoured, so that greedy answers point."""
-    model = VisionLanguageModel(ModelConfig.from_json(released_config(family, tied)), semantics).eval()
+    model = VisionLanguageModel(ModelConfig.from_json(released_config(family, tied, **connector)), semantics).eval()
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, parameter in model.named_parameters():

@@ -76,3 +76,10 @@ def test_all_in_mask():
     assert not all_in_mask([(7, 5)], mask, (6, SIZE)), "in the mask, but off its smaller image"
     assert all_in_mask([(-0.5, 0)], square(0, 0), (SIZE, SIZE), "truncate")
     assert not all_in_mask([(-0.5, 0)], square(0, 0), (SIZE, SIZE), "floor")
+
+
+@pytest.mark.parametrize("wild", [float("nan"), float("inf"), -1e308])
+def test_a_point_that_is_nowhere_is_a_miss_and_takes_nothing_from_the_others(wild):
+    mask = encode(np.ones((10, 10), bool))
+    result = point_set_scores([(wild, 3.0), (5.0, 5.0)], [(5.0, 5.0)], [mask])
+    assert result == (0.5, 1.0, 2 / 3)

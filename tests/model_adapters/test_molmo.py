@@ -80,6 +80,29 @@ def test_a_single_point_can_be_forced_with_grounding_tokens_alone(folder: Path) 
             adapter.generate([prepared])
 
 
+def test_a_small_model_uses_one_thread_and_gives_the_others_back(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mpeval.engine import generate
+
+    adapter = MolmoAdapter("tiny", folder, OPTIONS)
+    seen = []
+    decode = generate.generate
+
+    def noted(*arguments):
+        seen.append(torch.get_num_threads())
+        return decode(*arguments)
+
+    monkeypatch.setattr(generate, "generate", noted)
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        adapter.generate([adapter.prepare(query(tokens=2))])
+        assert (seen, torch.get_num_threads()) == ([1], 2)
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_the_identity_follows_the_weights(folder: Path, tmp_path: Path) -> None:
     own = MolmoAdapter("tiny", folder, OPTIONS).identity()
     other = copy(folder, tmp_path / "other")

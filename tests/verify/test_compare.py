@@ -36,6 +36,11 @@ def test_equal_counts_what_differs() -> None:
     assert not equal("file", "ids", [], [1]).ok
 
 
+def test_nothing_agrees_with_nothing_in_any_shape() -> None:
+    assert close("file", "points", np.zeros((0, 4)), np.zeros(0), 1e-6).ok
+    assert not close("file", "points", np.zeros((0, 4)), np.zeros((1, 4)), 1e-6).ok
+
+
 def test_damaged_files_are_named(tmp_path) -> None:
     (tmp_path / "golden.npz").write_bytes(b"PK\x03\x04 cut")
     with pytest.raises(UserError, match=r"golden\.npz cannot be read"):

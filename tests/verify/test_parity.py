@@ -79,6 +79,22 @@ def test_a_number_that_is_off_fails(video: Path, array: str, by: float, kind: st
     assert kind in failures(verify_model(video))
 
 
+def test_a_folder_without_points_and_with_fewer_arrays_is_checked(tmp_path: Path) -> None:
+    shutil.copytree(SHIPPED / "image_tied", folder := tmp_path / "image_g")
+    golden, native = dict(np.load(folder / "golden.npz")), dict(np.load(folder / "native.npz"))
+    text_alone = golden | dict(
+        forced=golden["forced"][:0], triples=np.zeros(0), points=np.zeros(0), text="",
+        logits=golden["logits"][:1], patch_logits=golden["patch_logits"][:0], processed=golden["processed"][:1],
+    )  # fmt: skip
+    np.savez(folder / "golden.npz", **text_alone)
+    kept = ("logits", "hidden", "forced_ids", "forced_targets", "train/logits")
+    np.savez(folder / "native.npz", **{name: native[name] for name in kept})
+    ((name, checks),) = verify_folder(folder)
+    assert name == "image_g"
+    assert failures(checks) == set()
+    assert {"logits", "points", "hidden", "training logits"} <= {check.what for check in checks}
+
+
 def test_folders_are_found_at_any_depth(video: Path, preprocess: Path, tmp_path: Path) -> None:
     shutil.copytree(preprocess, tmp_path / "deep" / "er")
     shutil.rmtree(preprocess)

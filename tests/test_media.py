@@ -1,0 +1,74 @@
+"""Media: what is no picture, and pictures that lie on their side."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mpeval.errors import SampleError
+from mpeval.media import Media
+
+
+def png(width: int, height: int, data: bytes) -> bytes:
+    """A PNG of 8-bit grey with these compressed bytes for pixels."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+
+
+def jpeg(pixels: np.ndarray, orientation: int) -> bytes:
+    from PIL import Image
+
+    picture, exif, stored = Image.fromarray(pixels), Image.Exif(), io.BytesIO()
+    exif[0x0112] = orientation
+    picture.save(stored, "JPEG", exif=exif, quality=95)
+    return stored.getvalue()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"no picture",
+        png(4, 4, zlib.compress(bytes(20)))[:40],
+        png(4, 4, b"no deflated data"),
+        png(100_000, 100_000, zlib.compress(bytes(20))),
+    ],
+    ids=["empty", "text", "cut", "spoiled", "bomb"],
+)
+def test_what_is_no_picture_is_a_sample_error(content: bytes) -> None:
+    with pytest.raises(SampleError):
+        Media.image(content).pixels()
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SampleError, match=r"absent\.png"):
+        Media.image(tmp_path / "absent.png").pixels()
+    with pytest.raises(SampleError, match=r"absent\.png"):
+        _ = Media.image(tmp_path / "absent.png").size
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_photograph_is_turned_upright(orientation: int) -> None:
+    from PIL import Image, ImageOps
+
+    pixels = np.zeros((32, 64, 3), np.uint8)
+    pixels[:16, :16] = 255
+    media = Media.image(jpeg(pixels, orientation))
+    with Image.open(io.BytesIO(jpeg(pixels, orientation))) as stored:
+        expected = np.asarray(ImageOps.exif_transpose(stored).convert("RGB"))
+    (upright,) = media.pixels()
+    assert np.array_equal(upright, expected)
+    assert media.size == (upright.shape[1], upright.shape[0])
+
+
+def test_the_size_of_a_png_needs_its_header_alone() -> None:
+    assert Media.image(png(300, 200, b"no deflated data")).size == (300, 200)
