@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 TINY_WEIGHTS = Path(__file__).parent / "tiny" / "weights"
 END_OF_TEXT, END_OF_TURN = "<|endoftext|>", "<|im_end|>"
+BESIDE_WEIGHTS = ("config.json", "preprocessor_config.json", "video_preprocessor_config.json", "tokenizer.json")
+"""Files that decide the answers beside the weights."""
 SMALL = 20_000_000
 """Parameters below which a CPU decodes with one thread: two on two busy cores took molmopoint-tiny 5 to 20 times as
 long, since its matrices are too small to share and the threads wait for each other at every one."""
@@ -90,14 +92,28 @@ class MolmoAdapter:
             media=("image", "images", "video") if self.video_spec else ("image", "images"),
             grammar="grounding-tokens" if self.grounding else "molmo2-coords",
             coordinates="pixels" if self.grounding else "thousandths",
-            force_single_point=self.grounding,
+            # the hf program has no forced decoding
+            force_single_point=self.grounding and self.semantics.mask_first,
         )
         self._end_of_text, self._end_of_turn = (self._id_of(token) for token in (END_OF_TEXT, END_OF_TURN))
-        self._digest = _sha256(weight_files(folder))
+        for spec in filter(None, (self.image_spec, self.video_spec)):
+            _check_encoder(spec, self.model, folder)
+        self._weights = _sha256(weight_files(folder))
+        beside = [folder / file for file in BESIDE_WEIGHTS]
+        self._settings = _sha256([file for file in beside if file.exists()])
+
+    @property
+    def device(self) -> torch.device:
+        return self.model.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.model.dtype
 
     def identity(self) -> dict[str, Any]:
         own = {"semantics": self.semantics.name} if self.grounding else {}
-        return {"model": self.name, "family": self.model.config.family, "weights_sha256": self._digest, **own}
+        digests = {"weights_sha256": self._weights, "settings_sha256": self._settings}
+        return {"model": self.name, "family": self.model.config.family, **digests, **own}
 
     def prepare(self, query: Query) -> PreparedQuery:
         from mpeval.engine.prompt import build_prompt, images_token_ids, low_resolution_id, video_token_ids
@@ -115,6 +131,9 @@ class MolmoAdapter:
             grids = [each.grid for each in tiles]
             ids = images_token_ids(grids, self._encode, config.tokens, low_resolution_id(config))
         prompt = build_prompt(self._end_of_text, ids, query.prompt, self._encode, config.tokens)
+        needed, room = len(prompt) + query.elicitation.max_new_tokens, config.decoder.max_length
+        if needed > room:
+            raise SampleError(f"prompt and answer take {needed} tokens, more than the {room} of {self.name}")
         return PreparedQuery(prompt, tiles, media.kind, media.times, query.elicitation)
 
     def generate(self, batch: Sequence[Any]) -> list[Prediction]:
@@ -256,6 +275,16 @@ def _read_json(file: Path) -> dict[str, Any]:
         raise UserError(f"{file} is not readable JSON ({error}): fetch the file again") from error
 
 
+def _check_encoder(spec: TilingSpec, model: VisionLanguageModel, folder: Path) -> None:
+    vision = model.config.vision
+    cut, expected = (spec.crop_size, spec.patch_size), (vision.crop_size[0], vision.patch_size)
+    if cut != expected:
+        raise UserError(
+            f"{folder}: the preprocessor cuts crops of {cut[0]} px in patches of {cut[1]} px, the encoder takes "
+            f"{expected[0]} and {expected[1]}: the files belong to different models"
+        )
+
+
 def _sha256(files: Sequence[Path]) -> str:
     digest = hashlib.sha256()
     for file in files:
@@ -318,5 +347,5 @@ checkpoint = ModelEntry(
     "Any MolmoPoint or Molmo2 checkpoint folder in the released layout",
     _load_folder,
     argument="DIR",
-    weight_bytes=lambda argument, options: _bytes(Path(argument or ".")),
+    weight_bytes=lambda argument, options: _bytes(Path(argument or ".").expanduser()),
 )

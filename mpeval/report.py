@@ -100,7 +100,7 @@ def tokens_per_point(results: Sequence[Result]) -> str:
 
 
 def print_table(table: Table) -> None:
-    """Print to standard output; a table in a file or a pipe is as wide as it needs to be."""
+    """Print to standard output; a table in a file or a pipe may be 200 columns wide."""
     from rich.console import Console
 
     Console(width=None if sys.stdout.isatty() else 200).print(table)

@@ -32,16 +32,19 @@ def command(folder: Path | None, as_json: bool) -> int:
         checks += part
         if not as_json:
             click.echo(_summary(name, part))
+    checks, skipped = [c for c in checks if not c.skipped], [c for c in checks if c.skipped]
     failed = [check for check in checks if not check.ok]
     if as_json:
-        click.echo(json.dumps([_row(check) for check in checks], indent=2))
+        click.echo(json.dumps([_row(check) for check in [*checks, *skipped]], indent=2))
     else:
-        click.echo(f"{len(checks) - len(failed)} of {len(checks)} comparisons are within tolerance")
+        missing = f"; {len(skipped)} runs were not compared" if skipped else ""
+        click.echo(f"{len(checks) - len(failed)} of {len(checks)} comparisons are within tolerance{missing}")
     return 1 if failed else 0
 
 
 def _summary(name: str, checks: Sequence[Check]) -> str:
     """The folder's name, the largest differences file by file, and each comparison that failed."""
+    checks, skipped = [c for c in checks if not c.skipped], [c for c in checks if c.skipped]
     files: dict[str, dict[str, Check]] = {}
     for check in checks:
         # The cases of `preprocess` are files of one kind: case_0, case_1, ...
@@ -57,6 +60,10 @@ def _summary(name: str, checks: Sequence[Check]) -> str:
         text = ", ".join(pair.replace(" ", "\u00a0") for pair in pairs)
         wrapped = textwrap.wrap(text, WIDTH, initial_indent=f"  {file:15} ", subsequent_indent=" " * 18)
         lines += [line.replace("\u00a0", " ") for line in wrapped]
+    reasons: dict[str, list[str]] = {}
+    for check in skipped:
+        reasons.setdefault(check.note, []).append(check.what)
+    lines += [f"  not compared: {', '.join(names)} ({reason})" for reason, names in reasons.items()]
     for check in failed:
         note = f" ({check.note})" if check.note else ""
         lines.append(f"  FAILED {check.where}: {check.what} {_number(check.difference)} > {check.tolerance:g}{note}")

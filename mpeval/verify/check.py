@@ -17,6 +17,8 @@ class Check:
     """Largest absolute difference; for things that must be equal, how many are not."""
     tolerance: float
     note: str = ""
+    skipped: bool = False
+    """Nothing was compared: `note` says what is not there."""
 
     @property
     def ok(self) -> bool:

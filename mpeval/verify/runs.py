@@ -69,11 +69,14 @@ def verify_free_runs(
     golden: Mapping[str, np.ndarray],
     tolerance: float,
 ) -> Iterator[Check]:
-    """Check each `<run>_<weights>/ids` whose weights are in the folder."""
+    """Check each `<run>_<weights>/ids`; those whose weights are not in the folder are marked as skipped."""
     for name in sorted(key.split("/")[0] for key in native if key.endswith("/ids") and key.count("/") == 1):
         kind, _, weights = name.partition("_")
         file = _file(weights)
-        if kind not in RUNS or not (folder / file).exists():
+        if kind not in RUNS:
+            continue
+        if not (folder / file).exists():
+            yield _skipped(name, file)
             continue
         theirs = {key.split("/")[1]: native[key] for key in native if key.startswith(f"{name}/")}
         model = load_model(folder, RUNS[kind], weights=file)
@@ -91,6 +94,7 @@ def verify_hf_reference(
         name = f"hf_reference/{weights}/{row}"
         file = _file(weights)
         if not (folder / file).exists():
+            yield _skipped(name, file)
             continue
         model = load_model(folder, HF, weights=file)
         if row == "eq":
@@ -111,6 +115,10 @@ def verify_hf_reference(
         ]
         yield replace(equal(WHERE_NATIVE, "hf ids", ours, ids), note=name)
         yield replace(equal(WHERE_NATIVE, "hf breakdowns", [generation.error is not None], [died]), note=name)
+
+
+def _skipped(name: str, file: str) -> Check:
+    return Check(WHERE_NATIVE, name, 0.0, 0.0, f"{file} is not there", skipped=True)
 
 
 def _file(weights: str) -> str:

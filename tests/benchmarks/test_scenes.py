@@ -48,7 +48,7 @@ def digest(kind: str, split: str) -> str:
     ],
 )
 def test_scenes_are_the_same_on_every_machine(kind, split, expected):
-    assert digest(kind, split) == expected, "scenes differ: if held-out ones do, raise REVISION in benchmarks/generated.py"
+    assert digest(kind, split) == expected, "if held-out scenes differ, raise REVISION in benchmarks/generated.py"
 
 
 def test_scenes_do_not_depend_on_what_was_generated_before():

@@ -103,6 +103,22 @@ def test_a_small_model_uses_one_thread_and_gives_the_others_back(
         torch.set_num_threads(before)
 
 
+def test_the_identity_follows_the_files_beside_the_weights(folder: Path, tmp_path: Path) -> None:
+    own = MolmoAdapter("tiny", folder, OPTIONS).identity()
+    other = copy(folder, tmp_path / "other")
+    file = other / "preprocessor_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"max_crops": 3}))
+    assert MolmoAdapter("tiny", other, OPTIONS).identity() != own
+
+
+def test_a_preprocessor_of_another_encoder_is_refused(folder: Path, tmp_path: Path) -> None:
+    other = copy(folder, tmp_path / "other")
+    file = other / "preprocessor_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"size": {"height": 224, "width": 224}}))
+    with pytest.raises(UserError, match="different models"):
+        MolmoAdapter("tiny", other, OPTIONS)
+
+
 def test_the_identity_follows_the_weights(folder: Path, tmp_path: Path) -> None:
     own = MolmoAdapter("tiny", folder, OPTIONS).identity()
     other = copy(folder, tmp_path / "other")

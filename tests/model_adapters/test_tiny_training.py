@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from mpeval.benchmarks.scenes.vocabulary import COLOURS
 from mpeval.engine.batch import MediaInputs
 from mpeval.engine.config import ModelConfig
 from mpeval.engine.model import VisionLanguageModel
@@ -21,6 +22,7 @@ from mpeval.model_adapters.tiny.data import BatchMaker, encode_once
 from mpeval.model_adapters.tiny.initial import neighbour, sine_positions, whitening
 from mpeval.model_adapters.tiny.muon import orthogonal
 from mpeval.model_adapters.tiny.scene_cache import SceneCache, StoredQuery, StoredScene, open_cache
+from mpeval.model_adapters.tiny.single_shape import single_shape
 
 SPEC = TilingSpec.from_config(config.preprocessor_config())
 
@@ -206,3 +208,10 @@ def test_training_inputs_hold_what_the_loss_needs(cache: SceneCache) -> None:
     # every label is the next id of the sequence
     rows, columns = (batch.labels >= 0).nonzero(as_tuple=True)
     assert torch.equal(batch.labels[rows, columns], inputs.ids[rows, columns + 1])
+
+
+def test_a_single_shape_lies_where_it_is_said_to() -> None:
+    for seed in range(20):
+        picture, (x, y), caption = single_shape(seed)
+        colour = np.array(COLOURS[caption.split()[0]])
+        assert np.abs(picture[int(y), int(x)].astype(int) - colour).max() < 40
