@@ -1,4 +1,4 @@
-"""Muon for hidden matrices, AdamW for everything else; a warm-up, then a decay to zero."""
+"""Muon for hidden matrices, AdamW for everything else; a warm-up and a decay to zero, then a second leg."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from .muon import Muon
 RATES = {"encoder": (1e-3, 5e-4), "pointer": (4e-3, 3e-3), "other": (4e-3, 3e-3)}
 """Part -> rates of Muon and AdamW. The encoder comes trained and moves slowly, as in the release; pointing parameters
 have a rate of their own in the paper, here the decoder's."""
-WARMUP = 100
+WARMUP, FIRST_LEG = 100, 2200
+"""Steps. A longer run restarts after the first leg, at the rate that one decay over its whole length would have."""
 
 _TABLES = ("wte.", "lm_head.", "patch_embedding", "positional_embedding", "subpatch_loc_k", "vector")
 
@@ -65,10 +66,11 @@ class Optimizer:
 
 
 def rate_factor(step: int, steps: int) -> float:
-    """Linear warm-up, then a cosine to zero."""
+    """Share of the full rate at `step` (from 0): a warm-up, then a cosine to zero at the end of each leg."""
+    length = min(steps, FIRST_LEG) if step < FIRST_LEG else steps
     if step < WARMUP:
         return (step + 1) / WARMUP
-    return 0.5 * (1 + math.cos(math.pi * (step - WARMUP) / max(1, steps - WARMUP)))
+    return 0.5 * (1 + math.cos(math.pi * (step - WARMUP) / max(1, length - WARMUP)))
 
 
 def _part(name: str) -> str:

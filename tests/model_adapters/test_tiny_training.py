@@ -21,6 +21,7 @@ from mpeval.model_adapters.tiny import config, encoder, train
 from mpeval.model_adapters.tiny.data import BatchMaker, encode_once
 from mpeval.model_adapters.tiny.initial import neighbour, sine_positions, whitening
 from mpeval.model_adapters.tiny.muon import orthogonal
+from mpeval.model_adapters.tiny.optimizer import FIRST_LEG, WARMUP, rate_factor
 from mpeval.model_adapters.tiny.scene_cache import SceneCache, StoredQuery, StoredScene, open_cache
 from mpeval.model_adapters.tiny.single_shape import single_shape
 
@@ -215,3 +216,10 @@ def test_a_single_shape_lies_where_it_is_said_to() -> None:
         picture, (x, y), caption = single_shape(seed)
         colour = np.array(COLOURS[caption.split()[0]])
         assert np.abs(picture[int(y), int(x)].astype(int) - colour).max() < 40
+
+
+def test_the_rate_falls_to_nothing_at_the_end_of_each_leg() -> None:
+    assert rate_factor(WARMUP - 1, 3200) == 1
+    assert rate_factor(FIRST_LEG - 1, 3200) < 1e-4 < 0.2 < rate_factor(FIRST_LEG, 3200) < 0.3
+    assert rate_factor(3199, 3200) < 1e-4
+    assert [rate_factor(s, 3200) for s in range(FIRST_LEG)] == [rate_factor(s, FIRST_LEG) for s in range(FIRST_LEG)]
