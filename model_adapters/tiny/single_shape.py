@@ -1,6 +1,6 @@
 """Can text coordinates be learned at all? One shape, one question: `python -m mpeval.model_adapters.tiny.single_shape`.
 
-Run before the comparison: if molmo2-tiny could not even find the only shape there is, the comparison would measure a
+If molmo2-tiny could not even find the only shape there is, a comparison would measure a
 fault of the set-up (weak positions, say) and not the way of writing a point.
 """
 
@@ -33,7 +33,7 @@ from .targets import Format
 from .train import DATA, ENCODER_FILE, Settings, build_model, export, losses
 
 PROMPT, LABEL = "point to shapes", "shapes"
-BATCH, SCENES, HELD_OUT, LOG_EVERY = 16, 4096, 200, 20
+BATCH, SCENES, HELD_OUT, LOG_EVERY = 64, 8192, 200, 20
 REACH = 0.05
 """A point is right within this share of the picture's side of the shape's middle: the radius of a small shape."""
 
@@ -41,7 +41,7 @@ REACH = 0.05
 def single_shape(seed: int) -> tuple[np.ndarray, tuple[float, float], str]:
     """A picture uint8 [CROP, CROP, 3] with one shape, its middle in pixels, and `red circle`."""
     rng = np.random.default_rng((1, seed))
-    red, green, blue = (int(channel) for channel in rng.integers(20, 235, 3))
+    red, green, blue = (int(channel) for channel in rng.integers(150, 250, 3))
     canvas = background(rng, CROP, CROP, (red, green, blue))
     colour, kind = (list(names)[rng.integers(len(names))] for names in (COLOURS, SHAPES))
     side = int(rng.integers(12, 25))
@@ -79,7 +79,7 @@ def found(folder: Path) -> float:
 @click.command()
 @click.option("--format", "written", type=click.Choice(["grounding", "text"]), default="text", show_default=True)
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True)
-@click.option("--steps", type=click.IntRange(min=1), default=400, show_default=True)
+@click.option("--steps", type=click.IntRange(min=1), default=900, show_default=True)
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True)
 @click.option("--data", type=click.Path(path_type=Path, file_okay=False), default=DATA, show_default=True)
 def main(written: Format, seed: int, steps: int, out: Path, data: Path) -> None:
