@@ -37,10 +37,16 @@ def test_grounding_tokens_find_controls_on_held_out_screens() -> None:
 
 
 def test_text_coordinates_are_written_as_molmo2_writes_them() -> None:
+    """Right or wrong, its answers keep to the form: a point in coordinates, or that there is none."""
     adapter = molmo2_tiny.load(None, OPTIONS)
-    scene = generate("screen", 500, "heldout")
-    media = Media("image", frames=(scene.image,))
+    scenes = [generate("screen", seed, "heldout") for seed in range(500, 510)]
     asked = Elicitation("test", max_new_tokens=48)
-    (answer,) = adapter.generate([adapter.prepare(Query("", media, scene.queries[0].prompt, asked))])
-    assert answer.form == "molmo2-coords"
-    assert len(answer.points) == 1
+    prepared = [
+        adapter.prepare(Query("", Media("image", frames=(scene.image,)), scene.queries[0].prompt, asked))
+        for scene in scenes
+    ]
+    answers = adapter.generate(prepared)
+    assert {answer.form for answer in answers} <= {"molmo2-coords", "none"}
+    pointed = [answer for answer in answers if answer.form == "molmo2-coords"]
+    assert len(pointed) >= 5
+    assert all(len(answer.points) == 1 for answer in pointed)
