@@ -201,7 +201,7 @@ def export(model: VisionLanguageModel, folder: Path, written: Format) -> None:
 @click.command()
 @click.option("--format", "written", type=click.Choice(["grounding", "text"]), required=True)
 @click.option("--seed", type=click.IntRange(min=0), required=True)
-@click.option("--steps", type=click.IntRange(min=1), default=3200, show_default=True)
+@click.option("--steps", type=click.IntRange(min=1), default=4200, show_default=True)
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True)
 @click.option(
     "--data",
