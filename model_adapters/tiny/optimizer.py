@@ -1,4 +1,4 @@
-"""Muon for hidden matrices, AdamW for everything else; a warm-up and a decay to zero, then further legs."""
+"""Muon for hidden matrices, AdamW for everything else; a warm-up and a decay to zero, then shorter legs."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from .muon import Muon
 RATES = {"encoder": (1e-3, 5e-4), "pointer": (4e-3, 3e-3), "other": (4e-3, 3e-3)}
 """Part -> rates of Muon and AdamW. The encoder comes trained and moves slowly, as in the release; pointing parameters
 have a rate of their own in the paper, here the decoder's."""
-WARMUP, LEGS = 100, (2200, 3200, 4200)
-"""Steps, and the ends of the legs. A leg starts at the rate that one decay from the beginning to its end would have."""
+WARMUP, FIRST_LEG, NEXT_LEG = 100, 2200, 1000
+"""Steps. A run that is longer than the first leg goes on in legs that start at a quarter of the rate."""
 
 _TABLES = ("wte.", "lm_head.", "patch_embedding", "positional_embedding", "subpatch_loc_k", "vector")
 
@@ -67,7 +67,9 @@ class Optimizer:
 
 def rate_factor(step: int, steps: int) -> float:
     """Share of the full rate at `step` (from 0): a warm-up, then a cosine to zero at the end of each leg."""
-    length = min([steps, *(end for end in LEGS if end > step)])
+    length = min(steps, FIRST_LEG)
+    if step >= FIRST_LEG:  # the last part of one cosine over both legs, again and again
+        step, length = FIRST_LEG + (step - FIRST_LEG) % NEXT_LEG, FIRST_LEG + NEXT_LEG
     if step < WARMUP:
         return (step + 1) / WARMUP
     return 0.5 * (1 + math.cos(math.pi * (step - WARMUP) / max(1, length - WARMUP)))

@@ -21,7 +21,7 @@ from mpeval.model_adapters.tiny import config, encoder, train
 from mpeval.model_adapters.tiny.data import BatchMaker, encode_once
 from mpeval.model_adapters.tiny.initial import neighbour, sine_positions, whitening
 from mpeval.model_adapters.tiny.muon import orthogonal
-from mpeval.model_adapters.tiny.optimizer import LEGS, WARMUP, rate_factor
+from mpeval.model_adapters.tiny.optimizer import FIRST_LEG, NEXT_LEG, WARMUP, rate_factor
 from mpeval.model_adapters.tiny.scene_cache import SceneCache, StoredQuery, StoredScene, open_cache
 from mpeval.model_adapters.tiny.single_shape import single_shape
 
@@ -219,9 +219,8 @@ def test_a_single_shape_lies_where_it_is_said_to() -> None:
 
 
 def test_the_rate_falls_to_nothing_at_the_end_of_each_leg() -> None:
-    first, second, third = LEGS
-    assert rate_factor(WARMUP - 1, third) == 1
-    assert rate_factor(first - 1, third) < 1e-4 < 0.2 < rate_factor(first, third) < 0.3
-    assert rate_factor(second - 1, third) < 1e-4 < 0.1 < rate_factor(second, third) < 0.2
-    assert rate_factor(third - 1, third) < 1e-4
-    assert [rate_factor(s, third) for s in range(second)] == [rate_factor(s, second) for s in range(second)]
+    assert rate_factor(WARMUP - 1, 4200) == 1
+    for start, end in ((FIRST_LEG, FIRST_LEG + NEXT_LEG), (FIRST_LEG + NEXT_LEG, 4200)):
+        assert rate_factor(start - 1, 4200) < 1e-4 < 0.2 < rate_factor(start, 4200) < 0.3
+        assert rate_factor(end - 1, 4200) < 1e-4
+    assert [rate_factor(s, 4200) for s in range(3200)] == [rate_factor(s, 3200) for s in range(3200)]
