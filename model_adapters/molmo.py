@@ -340,8 +340,8 @@ def _bytes(folder: Path) -> int:
     return sum(file.stat().st_size for file in weight_files(folder))
 
 
-molmopoint_tiny = _tiny("molmopoint-tiny", "Grounding tokens, 1.5M parameters, trained in this repository")
-molmo2_tiny = _tiny("molmo2-tiny", "Text coordinates, 1.4M parameters, trained in this repository alike")
+molmopoint_tiny = _tiny("molmopoint-tiny", "Grounding tokens, 1.15M parameters, trained in this repository")
+molmo2_tiny = _tiny("molmo2-tiny", "Text coordinates, 1.09M parameters, trained in this repository alike")
 checkpoint = ModelEntry(
     "molmo",
     "Any MolmoPoint or Molmo2 checkpoint folder in the released layout",
