@@ -29,7 +29,7 @@ COMMANDS = {
     "leaderboard": "A site of tables, runs and samples; opens from disk.",
     "show": "Pictures of predictions against targets.",
     "export": "Write a run as JSON lines or Parquet.",
-    "point": "Ask a model to point at something in one picture.",
+    "point": "Ask a model to point at something in a picture or video.",
     "verify": "Check numbers against the released model and scorers.",
 }
 

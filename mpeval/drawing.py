@@ -25,26 +25,37 @@ _OVER = (255, 255, 255)
 
 
 def draw(
-    pixels: np.ndarray, points: Sequence[Point] = (), target: Target | None = None, caption: str = ""
+    pixels: np.ndarray,
+    points: Sequence[Point] = (),
+    target: Target | None = None,
+    caption: str = "",
+    names: Sequence[str] | None = None,
+    side: int | None = None,
 ) -> Image.Image:
-    """Draw a target in green and numbered points in red.
+    """Draw a target in green and named points in red.
 
-    pixels: uint8 [height, width, 3]; points and target in its pixels. caption: text under the picture.
+    pixels: uint8 [height, width, 3]; points and target in its pixels. caption: text under the picture. names: what
+    stands beside each point (default: 1, 2, ...). side: longer side of the drawn picture in pixels (default: its own).
     What lies outside the picture is not drawn, but the numbers keep their order.
     """
-    import numpy as np
-    from PIL import Image
-
-    factor = math.ceil(_SMALLEST_SIDE / max(pixels.shape[:2]))
-    picture = Image.fromarray(np.ascontiguousarray(pixels))
-    picture = picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.NEAREST)
-    unit = round(max(picture.size) / 400)
+    factor = side / max(pixels.shape[:2]) if side else math.ceil(_SMALLEST_SIDE / max(pixels.shape[:2]))
+    picture = _scaled(pixels, factor)
+    unit = max(1, round(max(picture.size) / 400))
     for mask in _masks(target):
         picture = _with_rim(picture, mask, unit)
     _draw_target(picture, target, factor, unit)
-    for number, point in enumerate(points, start=1):
-        _draw_point(picture, point.x * factor, point.y * factor, str(number), unit)
-    return _with_caption(picture, caption, unit) if caption else picture
+    for point, name in zip(points, names or [str(number + 1) for number in range(len(points))], strict=True):
+        _draw_point(picture, point.x * factor, point.y * factor, name, unit)
+    return with_caption(picture, caption, unit) if caption else picture
+
+
+def _scaled(pixels: np.ndarray, factor: float) -> Image.Image:
+    import numpy as np
+    from PIL import Image
+
+    picture = Image.fromarray(np.ascontiguousarray(pixels))
+    size = (max(1, round(picture.width * factor)), max(1, round(picture.height * factor)))
+    return picture.resize(size, Image.Resampling.NEAREST if factor >= 1 else Image.Resampling.BOX)
 
 
 def _masks(target: Target | None) -> list[RLE]:
@@ -70,7 +81,7 @@ def _with_rim(picture: Image.Image, rle: RLE, unit: int) -> Image.Image:
     return Image.fromarray(pixels)
 
 
-def _draw_target(picture: Image.Image, target: Target | None, factor: int, unit: int) -> None:
+def _draw_target(picture: Image.Image, target: Target | None, factor: float, unit: int) -> None:
     if isinstance(target, BoxTarget):
         x1, y1, x2, y2 = target.box
         _outline(picture, [(x1, y1), (x2, y1), (x2, y2), (x1, y2)], factor, unit)
@@ -84,7 +95,7 @@ def _draw_target(picture: Image.Image, target: Target | None, factor: int, unit:
             _cross(picture, point.x * factor, point.y * factor, 3 * unit, unit)
 
 
-def _outline(picture: Image.Image, corners: Sequence[tuple[float, float]], factor: int, unit: int) -> None:
+def _outline(picture: Image.Image, corners: Sequence[tuple[float, float]], factor: float, unit: int) -> None:
     from PIL import ImageDraw
 
     draw = ImageDraw.Draw(picture)
@@ -102,8 +113,8 @@ def _cross(picture: Image.Image, x: float, y: float, arm: int, unit: int) -> Non
         draw.line([(x, y - reach), (x, y + reach)], fill=colour, width=width)
 
 
-def _draw_point(picture: Image.Image, x: float, y: float, number: str, unit: int) -> None:
-    """A ring with a dot at the point itself, and its number beside it, inside the picture."""
+def _draw_point(picture: Image.Image, x: float, y: float, name: str, unit: int) -> None:
+    """A ring with a dot at the point itself, and its name beside it, inside the picture."""
     from PIL import ImageDraw
 
     if not (0 <= x <= picture.width and 0 <= y <= picture.height):
@@ -114,16 +125,16 @@ def _draw_point(picture: Image.Image, x: float, y: float, number: str, unit: int
         draw.ellipse((x - reach, y - reach, x + reach, y + reach), outline=colour, width=width)
     draw.ellipse((x - 2 * unit, y - 2 * unit, x + 2 * unit, y + 2 * unit), fill=_PREDICTED, outline=_OVER)
     font = _font(11 * unit)
-    _, top, right, bottom = draw.textbbox((0, 0), number, font=font, stroke_width=unit)
+    _, top, right, bottom = draw.textbbox((0, 0), name, font=font, stroke_width=unit)
     text_x = x + radius + 2 * unit
     if text_x + right > picture.width:
         text_x = x - radius - 2 * unit - right
     text_y = min(max(y - (top + bottom) / 2, -top), picture.height - bottom)
-    draw.text((text_x, text_y), number, fill=_OVER, font=font, stroke_width=unit, stroke_fill=_PREDICTED)
+    draw.text((text_x, text_y), name, fill=_OVER, font=font, stroke_width=unit, stroke_fill=_PREDICTED)
 
 
-def _with_caption(picture: Image.Image, caption: str, unit: int) -> Image.Image:
-    """The picture above its caption, dark on white, wrapped at the picture's width."""
+def with_caption(picture: Image.Image, caption: str, unit: int) -> Image.Image:
+    """The picture above its caption, dark on white, wrapped at the picture's width; letters are ten units high."""
     from PIL import Image, ImageDraw
 
     font, margin = _font(10 * unit), 4 * unit

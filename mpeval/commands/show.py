@@ -13,7 +13,7 @@ from mpeval.errors import SampleError, UserError
 from mpeval.text import printable
 
 if TYPE_CHECKING:
-    import numpy as np
+    from PIL import Image
 
     from mpeval.media import Media
     from mpeval.store import Row
@@ -95,31 +95,37 @@ def _media(benchmark: Benchmark, wanted: set[str], data_dir: str | None) -> dict
 
 
 def _write(row: Row, scorer: Scorer, media: Media | None, out: Path) -> None:
-    """Draw one sample. Raises `SampleError` where its picture is gone or is another one by now."""
-    from mpeval.drawing import draw
-
-    pixels = _pixels(row, media)
-    caption = _caption(row, _score(row, scorer), scorer.headline)
+    """Draw one sample. Raises `SampleError` where its media are gone or are others by now."""
+    picture = _drawn(row, _same(row, media), _caption(row, _score(row, scorer), scorer.headline))
     name = re.sub(r"[^\w.+-]+", "-", row.sample_id)[:80]
     try:
         out.mkdir(parents=True, exist_ok=True)
-        draw(pixels, row.prediction.points, row.target, caption).save(out / f"{row.position:05d}-{name}.png")
+        picture.save(out / f"{row.position:05d}-{name}.png")
     except OSError as error:
         raise UserError(f"cannot write to {out}: {error.strerror or error}; choose another --out") from error
 
 
-def _pixels(row: Row, media: Media | None) -> np.ndarray:
+def _same(row: Row, media: Media | None) -> Media:
+    """The media that the run saw. Raises `SampleError` where they are not here."""
     if media is None:
         raise SampleError("the benchmark no longer has it; give the data of the run with --data-dir")
-    if media.kind != "image":
-        raise SampleError("only samples of one picture can be drawn so far")
+    kind = "video" if media.kind == "video" else "picture"
     try:
         changed = row.media_sha256 not in (None, media.sha256)
     except SampleError as error:
-        raise SampleError(f"its picture is gone ({error}); say where it lies with --data-dir") from error
+        raise SampleError(f"its {kind} is gone ({error}); say where it lies with --data-dir") from error
     if changed:
-        raise SampleError("its picture has changed since the run; give the data of the run with --data-dir")
-    return media.pixels()[0]
+        raise SampleError(f"its {kind} has changed since the run; give the data of the run with --data-dir")
+    return media
+
+
+def _drawn(row: Row, media: Media, caption: str) -> Image.Image:
+    from mpeval.contact_sheet import contact_sheet
+    from mpeval.drawing import draw
+
+    if media.kind == "image":
+        return draw(media.pixels()[0], row.prediction.points, row.target, caption)
+    return contact_sheet(media, row.prediction.points, row.target, caption)
 
 
 def _caption(row: Row, score: SampleScore, headline: str) -> str:

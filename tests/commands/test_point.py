@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from tests.conftest import Ended
+from tests.video.videos import write_video
 
 Call = Callable[..., Ended]
 
@@ -33,6 +34,35 @@ def test_points_are_printed_and_drawn(mpeval: Call, picture: Path, tmp_path: Pat
     assert red > 200
     assert green < 120
     assert blue < 150
+
+
+@pytest.fixture
+def video(tmp_path: Path) -> Path:
+    return write_video(tmp_path / "numbers.mp4", 40, rate=10)
+
+
+def test_of_a_video_the_times_are_printed_and_the_frames_drawn(mpeval: Call, video: Path, tmp_path: Path) -> None:
+    text = '<tracks coords="1.0 1 250 500;2.0 1 500 500">cup</tracks>'
+    (tmp_path / "answers.jsonl").write_text(json.dumps({"sample_id": "0", "text": text}))
+    out = tmp_path / "drawn.png"
+    ended = mpeval("point", "--model", f"replay:{tmp_path}/answers.jsonl", "--tracking", "--out", out, video, "x")
+    assert (ended.status, ended.err) == (0, "")
+    assert "1: x 40.0, y 32.0, 1.00 s, object 1" in ended.out
+    assert "2: x 80.0, y 32.0, 2.00 s, object 1" in ended.out
+    with Image.open(out) as sheet:
+        assert sheet.width == 2 * 320 + 6
+
+
+def test_json_of_a_video_has_times(mpeval: Call, video: Path, tmp_path: Path) -> None:
+    found = json.loads(mpeval("point", "--model", "center", "--json", "--out", tmp_path / "o.png", video, "x").out)
+    assert found["points"] == [[80.0, 32.0]]
+    assert found["times"] == [0.0]
+
+
+def test_a_model_that_takes_no_video_is_named(mpeval: Call, plugin: Path, video: Path, tmp_path: Path) -> None:
+    ended = mpeval("point", "--model", "fake-model", "--out", tmp_path / "o.png", video, "x")
+    assert (ended.status, len(ended.err.splitlines())) == (2, 1)
+    assert "takes image, not video" in ended.err
 
 
 def test_json(mpeval: Call, picture: Path, tmp_path: Path) -> None:
@@ -78,6 +108,7 @@ def bad_calls(folder: Path) -> dict[str, tuple[str, str, str]]:
     """What is wrong -> model, picture, file to write."""
     (folder / "text.png").write_text("no picture")
     (folder / "cut.png").write_bytes((folder / "grey.png").read_bytes()[:200])
+    (folder / "text.mp4").write_text("no video")
     (folder / "file").write_text("")
     return {
         "did you mean 'center'": ("centre", "grey.png", "o.png"),
@@ -87,6 +118,7 @@ def bad_calls(folder: Path) -> dict[str, tuple[str, str, str]]:
         "ends in .png": ("center", "grey.png", "o.doc"),
         "choose another --out": ("center", "grey.png", "file/o.png"),
         "answers from the target": ("oracle", "grey.png", "o.png"),
+        "as video": ("center", "text.mp4", "o.png"),
     }
 
 
@@ -100,6 +132,7 @@ def bad_calls(folder: Path) -> dict[str, tuple[str, str, str]]:
         "ends in .png",
         "choose another --out",
         "answers from the target",
+        "as video",
     ],
 )
 def test_a_users_mistake_is_one_line_and_writes_nothing(

@@ -132,3 +132,14 @@ def test_a_folder_that_cannot_be_written_is_one_line(mpeval: Call, run: Path, tm
     ended = mpeval("show", run, "--out", tmp_path / "file")
     assert (ended.status, len(ended.err.splitlines())) == (2, 1)
     assert "choose another --out" in ended.err
+
+
+def test_a_videos_answer_is_drawn_on_its_frames(mpeval: Call, tmp_path: Path) -> None:
+    run = ("run", "--model", "oracle", "--benchmark", "demo-track", "--limit", "2", "--out", tmp_path / "out")
+    assert mpeval(*run).status == 0
+    assert mpeval("show", tmp_path / "out", "--worst", "1", "--out", tmp_path / "seen").status == 0
+    (name,) = drawn(tmp_path / "seen")
+    with Image.open(tmp_path / "seen" / name) as picture:
+        pixels = np.asarray(picture)
+    for colour in ((255, 45, 85), (60, 230, 110)):
+        assert (pixels == colour).all(-1).any()
