@@ -21,6 +21,8 @@ export OMP_NUM_THREADS ?= 1
 
 demo: $(VENV)/.core
 	$(BIN)/mpeval run --model $(DEMO_MODELS) --suite demo --out $(DEMO_OUT)
+	$(BIN)/mpeval segment --segmenter classical $(DEMO_OUT)
+	$(BIN)/mpeval tables demo --runs $(DEMO_OUT)
 	$(BIN)/mpeval point --model molmopoint-tiny --out $(DEMO_OUT)/photo.png $(PHOTO) "$(PHOTO_QUERY)"
 
 test: $(VENV)/.dev

@@ -61,7 +61,6 @@ benchmark = GeneratedBenchmark(
         "Demo: tracking",
         "Follow each shape that a label names: a point in every frame in which it is there, under one number.",
         116,
-        suite="demo-video",
         media="video",
     ),
     elicitations={"short": Elicitation("short", "track {query}", max_new_tokens=512)},

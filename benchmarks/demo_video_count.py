@@ -31,7 +31,6 @@ benchmark = GeneratedBenchmark(
         "Demo: counting moving shapes",
         "Count the different shapes that a label names, those that are away for a while once.",
         _CLIPS * _QUERIES_EACH,
-        suite="demo-video",
         media="video",
     ),
     elicitations={"short": Elicitation("short", "{query}", max_new_tokens=192)},

@@ -55,7 +55,6 @@ benchmark = GeneratedBenchmark(
         "Demo: moving shapes",
         "Point once to each shape that a label names, at any time at which it is there; at times there are none.",
         _CLIPS * _QUERIES_EACH,
-        suite="demo-video",
         media="video",
     ),
     elicitations={"short": Elicitation("short", "point to {query}", max_new_tokens=192)},

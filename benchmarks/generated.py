@@ -45,10 +45,8 @@ class GeneratedBenchmark:
         return self.make()
 
 
-def demo_card(
-    name: str, title: str, description: str, size: int, suite: str = "demo", media: MediaKind = "image"
-) -> Card:
-    """The card of a generated benchmark of a demo suite."""
+def demo_card(name: str, title: str, description: str, size: int, media: MediaKind = "image") -> Card:
+    """The card of a generated benchmark of the demo suite."""
     return Card(
         name=name,
         title=title,
@@ -58,7 +56,7 @@ def demo_card(
         license="Apache-2.0",
         redistribution=True,
         size=size,
-        suites=(suite,),
+        suites=("demo",),
         media=media,
     )
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -14,6 +15,9 @@ from mpeval.manifest import difference, read_manifest
 from mpeval.scoring import benchmark_of, protocol_of, sample_scores, with_masks
 from mpeval.store import Row, Run, find_runs
 from mpeval.types import ProtocolSpec, SampleScore, Scorer
+
+if TYPE_CHECKING:
+    from mpeval.metrics.paired import PairedDifference
 
 FEW_CLUSTERS = 20
 """Below it a remark says that their spread is hardly known."""
@@ -169,7 +173,7 @@ def compare_runs(a: Path, b: Path, protocol: str | None = None, metric: str | No
         only_a=len(stored[0].ids) - len(common),
         only_b=len(stored[1].ids) - len(common),
         flips=[answers[i].flip(name) for i in largest_first if abs(values[1, i] - values[0, i]) >= LEAST_DIFFERENCE],
-        remarks=_remarks(stored, sides, spec, clusters, len(common) - len(answers)),
+        remarks=_remarks(stored, sides, spec, clusters, len(common) - len(answers)) + _contradiction(result),
     )
 
 
@@ -321,3 +325,10 @@ def _remarks(
         names = " against ".join(f"{device} {dtype}, batches of {size}" for device, dtype, size in machines)
         lines.append(f"times are of different machines or settings: {names}")
     return lines
+
+
+def _contradiction(result: PairedDifference) -> list[str]:
+    """The interval supposes how clusters differ, the test does not: where few do, the test is the more careful."""
+    if result.interval is None or result.interval[0] <= 0 <= result.interval[1] or result.p_value <= 0.05:
+        return []
+    return [f"the interval leaves out zero, but p = {result.p_value:.2g}: clusters may have agreed by chance"]

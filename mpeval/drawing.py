@@ -158,8 +158,19 @@ def _wrapped(text: str, font, width: int) -> list[str]:
                 line = word
             else:
                 line = f"{line} {word}".strip()
+            while (fits := _fitting(line, font, width)) < len(line):  # grounding tokens stand without spaces
+                lines.append(line[:fits])
+                line = line[fits:]
         lines.append(line)
     return lines
+
+
+def _fitting(line: str, font, width: int) -> int:
+    """How many characters fit, at least one."""
+    count = len(line)
+    while count > 1 and font.getlength(line[:count]) > width:
+        count -= 1
+    return count
 
 
 def _font(size: int):

@@ -69,6 +69,20 @@ def test_wins_losses_ties_and_what_they_cost(tmp_path: Path) -> None:
     assert compare_runs(a, b) == found
 
 
+def test_an_interval_that_says_more_than_the_test_is_remarked_on(tmp_path: Path) -> None:
+    """Of seven pictures with eight samples each, three differ, all in favour of the second run."""
+    rows = range(56)
+    a = stored(tmp_path / "a", [answered(i, MISS, f"{i // 8:04x}") for i in rows])
+    b = stored(tmp_path / "b", [answered(i, HIT if i < 24 and i % 2 else MISS, f"{i // 8:04x}") for i in rows])
+    found = compare_runs(a, b)
+    assert found.p_value == 0.25
+    assert found.interval is not None
+    assert found.interval[0] > 0
+    assert "the interval leaves out zero, but p = 0.25: clusters may have agreed by chance" in found.remarks
+    clear = stored(tmp_path / "c", [answered(i, HIT, f"{i // 8:04x}") for i in rows])
+    assert not any("leaves out zero" in remark for remark in compare_runs(a, clear).remarks)
+
+
 def test_samples_of_one_side_alone_are_counted_and_left_out(tmp_path: Path) -> None:
     a = stored(tmp_path / "a", [answered(i, HIT) for i in range(5)])
     b = stored(tmp_path / "b", [answered(i, MISS) for i in range(2, 8)])

@@ -86,3 +86,10 @@ def test_a_caption_stands_under_the_picture() -> None:
     assert (short[:300] == ground).all()
     assert 300 < short.shape[0] < long.shape[0]
     assert short[300:].min() < 60
+
+
+def test_a_word_wider_than_the_picture_is_broken() -> None:
+    ground = plain(700, 300)
+    long = np.asarray(draw(ground, caption="<POINT_31>" * 30))
+    assert long.shape[0] > np.asarray(draw(ground, caption="one line")).shape[0] + 30
+    assert long[300:, -6:].min() == 255

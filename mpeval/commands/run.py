@@ -151,18 +151,24 @@ def command(
     failed = 0
     for entry, argument in entries:
         adapter = light.get((entry.name, argument)) or entry.load(argument, options)
-        for task in tasks:
-            _check_media(adapter, task.benchmark)
-        for task in tasks:
-            result, failed_here = _run(adapter, task, settings)
-            results.append(result)
-            failed += failed_here
-        if summary := getattr(adapter, "summary", None):  # what a paid model cost
-            print(f"mpeval: {summary()}", file=sys.stderr)
+        taken = _taken(adapter, tasks, whole_suite=suite is not None)
+        try:
+            for task in taken:
+                result, failed_here = _run(adapter, task, settings)
+                results.append(result)
+                failed += failed_here
+        finally:  # a run that was stopped has cost something too
+            _tell_cost(adapter)
         del adapter
         gc.collect()  # before the next model's weights
     _print(results, suite, as_json)
     return 1 if failed else 0
+
+
+def _tell_cost(adapter: ModelAdapter) -> None:
+    """What a paid model was asked for; nothing of other models."""
+    if (summary := getattr(adapter, "summary", None)) and (line := summary()):
+        print(f"mpeval: {line}", file=sys.stderr)
 
 
 def _check_models(
@@ -281,10 +287,17 @@ def _split(names: str) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _check_media(adapter: ModelAdapter, benchmark: Benchmark) -> None:
-    if benchmark.card.media not in adapter.capabilities.media:
-        takes = f"{adapter.name} takes {', '.join(adapter.capabilities.media)}"
-        raise UserError(f"{takes}, but {benchmark.card.name} is {benchmark.card.media}: leave one of them out")
+def _taken(adapter: ModelAdapter, tasks: Sequence[Task], whole_suite: bool) -> list[Task]:
+    """The tasks on media that the model takes. Raises `UserError` for others, unless they belong to a suite alone."""
+    known = adapter.capabilities.media
+    taken = [task for task in tasks if task.benchmark.card.media in known]
+    others = [task.benchmark.card for task in tasks if task.benchmark.card.media not in known]
+    takes = f"{adapter.name} takes {', '.join(known)}"
+    if others and not (taken and whole_suite):
+        raise UserError(f"{takes}, but {others[0].name} is {others[0].media}: leave one of them out")
+    if others:
+        print(f"mpeval: {takes}; left out: {', '.join(card.name for card in others)}", file=sys.stderr)
+    return taken
 
 
 def _possible(elicitations: Sequence[Elicitation], adapter: ModelAdapter, benchmark: Benchmark) -> Elicitation:

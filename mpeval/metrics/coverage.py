@@ -34,6 +34,7 @@ MOVES = (*((rate, rate) for rate in RATES), (0.05, 0.1), (0.5, 0.6))
 _CHUNK = 500
 _REPLICATES = 1000
 _STEPS = 4
+_LEAST = 1e-6
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,12 @@ class Pair:
     """Both have the same rate in a cluster; else each its own."""
 
 
-PAIRS = (Pair("unrelated"), Pair("half copied", copied=0.5), Pair("same clusters hard", copied=0.5, shared=True))
+PAIRS = (
+    Pair("unrelated"),
+    Pair("half copied", copied=0.5),
+    Pair("same clusters hard", shared=True),
+    Pair("same hard, half copied", copied=0.5, shared=True),
+)
 
 
 def cluster_sizes(samples: int, size: int) -> np.ndarray:
@@ -181,6 +187,18 @@ def percentile_bootstrap(
     return low, high
 
 
+def one_direction(
+    sums: np.ndarray, squares: np.ndarray, magnitudes: np.ndarray, counts: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Leaves out zero whenever three or more clusters differ and all do in one direction, for comparison.
+
+    No interval should be as bold, for three clusters do so by chance in a quarter of draws.
+    """
+    up, down = (np.count_nonzero(each[..., 0] > 0, axis=-1) for each in (sums, -sums))
+    bold = (np.minimum(up, down) == 0) & (up + down >= 3)
+    return np.where(bold & (up > 0), _LEAST, -1.0), np.where(bold & (down > 0), -_LEAST, 1.0)
+
+
 def _chunks(draws: int, seed: int) -> Iterator[tuple[np.random.Generator, int]]:
     generator = np.random.default_rng(seed)
     for start in range(0, draws, _CHUNK):
@@ -193,7 +211,12 @@ def _held(interval: tuple[np.ndarray, np.ndarray], truth: float) -> int:
     return int(np.count_nonzero((low <= truth + 1e-9) & (truth - 1e-9 <= high)))
 
 
-TABLES = ("scores", "other", "differences", "bootstrap")
+METHODS: dict[str, Callable] = {
+    "differences": difference_interval,
+    "boldest": one_direction,
+    "bootstrap": percentile_bootstrap,
+}
+TABLES = ("scores", "other", *METHODS)
 
 
 @click.command()
@@ -204,27 +227,36 @@ def command(draws: int, seed: int, tables: tuple[str, ...]) -> None:
     """Print coverage in % as Markdown tables: of intervals of scores and of paired differences.
 
     "other" scores are graded values and macro averages; "bootstrap" is the percentile bootstrap of a difference, to
-    compare with.
+    compare with; "boldest" says how often an interval holds zero that leaves it out wherever it might.
     """
     cells: dict[tuple[str, ...], Callable]
     for table in tables:
         print(f"{table}: {draws} draws, seed {seed}\n")
         if table == "scores":
             cells = {(each.name,): _score_cell(each, draws, seed) for each in ARRANGEMENTS}
-            _print(RATES, cells, ("clusters",))
+            _print(SIZES, RATES, cells, ("clusters",))
         elif table == "other":
             kinds = product(ARRANGEMENTS[:2], ("graded", "macro"))
             cells = {(each.name, kind): _score_cell(each, draws, seed, kind) for each, kind in kinds}
-            _print(RATES, cells, ("clusters", "score"))
+            _print(SIZES, RATES, cells, ("clusters", "score"))
         else:
-            method = percentile_bootstrap if table == "bootstrap" else difference_interval
             cells = {
-                (each.name, pair.name): _difference_cell(each, pair, draws, seed, method)
-                for each, pair in product(ARRANGEMENTS[:2], PAIRS)
-                if each != INDEPENDENT or not pair.shared  # without clusters there is nothing to share
+                (each.name, pair.name): _difference_cell(each, pair, draws, seed, METHODS[table])
+                for each, pair in _arranged_pairs(table)
             }
-            _print(MOVES, cells, ("clusters", "models"))
+            few = table == "boldest"  # clusters, and models that are equally good
+            _print(SIZES[:1] if few else SIZES, MOVES[:3] if few else MOVES, cells, ("clusters", "models"))
         print()
+
+
+def _arranged_pairs(table: str) -> list[tuple[Arrangement, Pair]]:
+    """Rows of a table of differences: every pair of models in beta clusters of 0.3, two in all other arrangements."""
+    clustered = [(ARRANGEMENTS[1], pair) for pair in PAIRS]
+    if table == "boldest":
+        return clustered
+    alone = [(INDEPENDENT, pair) for pair in PAIRS if not pair.shared]  # without clusters there is nothing to share
+    others = list(product(ARRANGEMENTS[2:], PAIRS[:2]))
+    return alone + clustered + (others if table == "differences" else [])
 
 
 def _score_cell(arrangement: Arrangement, draws: int, seed: int, score: Score = "rate") -> Callable:
@@ -235,12 +267,14 @@ def _difference_cell(arrangement: Arrangement, pair: Pair, draws: int, seed: int
     return lambda samples, rates: difference_coverage(samples, rates, arrangement, pair, draws, seed, method)
 
 
-def _print(columns: tuple, cells: dict[tuple[str, ...], Callable], names: tuple[str, ...]) -> None:
+def _print(
+    sizes: tuple[int, ...], columns: tuple, cells: dict[tuple[str, ...], Callable], names: tuple[str, ...]
+) -> None:
     """Markdown: a row for each number of samples and each cell's name, a column for each rate or pair of rates."""
     heads = [" to ".join(map(str, dict.fromkeys(each))) if isinstance(each, tuple) else str(each) for each in columns]
     print("| " + " | ".join(["samples", *names, *heads]) + " |")
-    print("|---" * (1 + len(names) + len(heads)) + "|")
-    for samples in SIZES:
+    print("|---" * (1 + len(names)) + "|---:" * len(heads) + "|")
+    for samples in sizes:
         for name, cell in cells.items():
             values = [f"{100 * cell(samples, each):.1f}" for each in columns]
             print("| " + " | ".join([str(samples), *name, *values]) + " |", flush=True)

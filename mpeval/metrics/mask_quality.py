@@ -55,12 +55,16 @@ def boundary_f(predicted: RLE, true: RLE) -> float:
     boundary pixels stand in for its dilation with a disk: a pixel lies in the dilated boundary if some
     boundary pixel is no farther.
     """
+    return boundaries_f(boundary(predicted), boundary(true), true.size)
+
+
+def boundaries_f(ours: np.ndarray, theirs: np.ndarray, size: tuple[int, int]) -> float:
+    """`boundary_f` of boundaries that are known: pixels [n, 2] of masks of a height and width."""
     from scipy.spatial import cKDTree
 
-    ours, theirs = boundary(predicted), boundary(true)
     if len(ours) == 0 or len(theirs) == 0:
         return float(len(ours) == len(theirs))
-    reach = ceil(TOLERANCE * hypot(*true.size)) + 1e-6  # squared distances are whole numbers
+    reach = ceil(TOLERANCE * hypot(*size)) + 1e-6  # squared distances are whole numbers
     near_theirs = np.isfinite(cKDTree(theirs).query(ours, distance_upper_bound=reach)[0]).mean()
     near_ours = np.isfinite(cKDTree(ours).query(theirs, distance_upper_bound=reach)[0]).mean()
     total = near_theirs + near_ours

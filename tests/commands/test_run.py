@@ -170,6 +170,21 @@ def test_media_that_the_model_does_not_take(plugin, mpeval, tmp_path, monkeypatc
     assert not (tmp_path / "out").exists()
 
 
+def test_in_a_suite_media_that_the_model_does_not_take_are_left_out_and_said(plugin, mpeval, tmp_path) -> None:
+    ended = mpeval("run", "--model", "fake-model,center", "--suite", "demo", "--limit", 1, "--out", tmp_path / "out")
+    assert ended.status == 0
+    assert ended.err.count("left out") == 1
+    assert "fake-model takes image; left out: " in ended.err
+    assert "demo-track" in ended.err
+    assert {path.name for path in (tmp_path / "out" / "fake-model").iterdir()} == {
+        "demo-points",
+        "demo-screens",
+        "demo-count",
+        "demo-photos",
+    }
+    assert (tmp_path / "out" / "center" / "demo-track").is_dir()
+
+
 def test_a_model_that_cannot_be_forced_is_asked_freely_and_the_run_says_so(
     plugin, mpeval, tmp_path, monkeypatch
 ) -> None:

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mpeval.metrics.averages import summarize
-from mpeval.metrics.intervals import wilson
+from mpeval.metrics.intervals import plus_two
 from mpeval.types import SampleScore
 
 
@@ -42,9 +42,9 @@ def test_micro_macro_and_slices():
     assert metrics["format_failures", None].value == 0
 
 
-def test_single_samples_get_wilsons_interval():
+def test_single_samples_get_a_hit_and_a_miss():
     metric = named(summarize(scores([1.0] * 9 + [0.0] * 3), [{}] * 12, [str(i) for i in range(12)]))["f1", None]
-    assert metric.interval == pytest.approx(wilson(0.75, 12))
+    assert metric.interval == pytest.approx(plus_two(0.75, 12))
 
 
 def test_clustered_rates_are_wider_than_independent_ones():
@@ -60,7 +60,7 @@ def test_one_cluster_has_no_interval_unless_it_is_one_sample():
     )
     assert metrics["f1", None].interval is not None
     assert metrics["f1", "s=x"].interval is None
-    assert metrics["f1", "s=y"].interval == pytest.approx(wilson(1, 1))
+    assert metrics["f1", "s=y"].interval == pytest.approx(plus_two(1, 1))
 
 
 def test_a_macro_average_has_the_interval_of_strata():

@@ -15,6 +15,7 @@ from mpeval.metrics.coverage import (
     cluster_rates,
     cluster_sizes,
     difference_coverage,
+    one_direction,
     percentile_bootstrap,
     score_coverage,
 )
@@ -37,6 +38,18 @@ def test_so_do_those_of_graded_values_and_macro_averages(score):
 @pytest.mark.parametrize(("samples", "arrangement"), [(100, INDEPENDENT), (500, CLUSTERED)])
 def test_a_differences_interval_holds_the_difference(samples, arrangement):
     assert difference_coverage(samples, (0.5, 0.6), arrangement, PAIRS[1], DRAWS) == pytest.approx(0.95, abs=0.03)
+
+
+@pytest.mark.parametrize("rate", [0.05, 0.95])
+def test_it_does_so_where_few_clusters_differ(rate):
+    """Student's quantile among seven clusters holds zero in 99.5 % of draws."""
+    assert difference_coverage(100, (rate, rate), CLUSTERED, PAIRS[0], 2 * DRAWS) == pytest.approx(0.957, abs=0.017)
+
+
+def test_an_interval_may_be_bolder():
+    sums = np.array([[8.0, 4, 2, 0], [-8, -4, -2, 0], [8, 4, 0, 0], [8, 4, -2, 0]])[..., None]
+    low, high = one_direction(sums, np.abs(sums), np.abs(sums), np.full((4, 1), 16))
+    assert ((low <= 0) & (high >= 0)).tolist() == [False, False, True, True]
 
 
 def test_few_clusters_are_too_few_for_the_bootstrap():

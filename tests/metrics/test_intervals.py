@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from math import lgamma
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mpeval.metrics.intervals import difference_interval, mean_interval, rate_interval, tango, wilson
+from mpeval.metrics.intervals import (
+    _quantile,
+    difference_interval,
+    mean_interval,
+    plus_two,
+    rate_interval,
+    student,
+    tango,
+    wilson,
+)
 
 
 def columns(values, clusters=None):
@@ -31,9 +42,10 @@ def width(interval):
     return interval[1] - interval[0]
 
 
+@pytest.mark.parametrize("interval", [wilson, plus_two])
 @given(st.integers(1, 5000), st.floats(0, 1))
-def test_wilson_holds_the_rate(count, rate):
-    low, high = wilson(rate, count)
+def test_intervals_of_a_rate_hold_it(interval, count, rate):
+    low, high = interval(rate, count)
     assert 0 <= low <= rate + 1e-12
     assert rate - 1e-12 <= high <= 1
     assert low < high
@@ -42,6 +54,23 @@ def test_wilson_holds_the_rate(count, rate):
 def test_wilson_known_value():
     # Newcombe, Statistics in Medicine 17 (1998), Table I, method 3: 81 of 263.
     assert wilson(81 / 263, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
+
+
+def test_plus_two_known_values():
+    # 11 of 102: 0.10784 and 1.95996 * sqrt(0.10784 * 0.89216 / 102) = 0.06020.
+    assert plus_two(0.1, 100) == pytest.approx((0.04765, 0.16804), abs=5e-5)
+    assert plus_two(0.0, 1000) == pytest.approx((0.0, 3 / 1000), rel=0.03)  # the rule of three
+
+
+@pytest.mark.parametrize("trials", [100, 500, 1500])
+@pytest.mark.parametrize("truth", [0.05, 0.5, 0.95])
+def test_plus_two_holds_the_rate_in_95_of_100_draws(trials, truth):
+    """Exactly: the probability of all numbers of hits whose interval holds the rate."""
+    low, high = plus_two(np.arange(trials + 1) / trials, trials)
+    hits = np.flatnonzero((low <= truth) & (truth <= high))
+    logs = [lgamma(trials + 1) - lgamma(hit + 1) - lgamma(trials - hit + 1) for hit in hits]
+    held = np.exp(logs + hits * np.log(truth) + (trials - hits) * np.log(1 - truth)).sum()
+    assert 0.94 < held < 0.96
 
 
 def test_tango_solves_its_own_equation():
@@ -84,9 +113,9 @@ def test_turning_the_values_around_turns_the_intervals_around(rows):
     assert rate(1 - score, clusters) == pytest.approx([1 - end for end in rate(score, clusters)][::-1], abs=1e-9)
 
 
-def test_a_rate_of_single_samples_gets_wilsons_interval():
-    assert rate([1.0] * 81 + [0.0] * 182) == pytest.approx(wilson(81 / 263, 263))
-    assert rate([1.0] * 12) == pytest.approx(wilson(1, 12))
+def test_a_rate_of_single_samples_gets_a_hit_and_a_miss():
+    assert rate([1.0] * 81 + [0.0] * 182) == pytest.approx(plus_two(81 / 263, 263))
+    assert rate([1.0] * 12) == pytest.approx(plus_two(1, 12))
 
 
 def test_differences_of_single_samples_get_tangos_interval():
@@ -102,6 +131,34 @@ def test_answers_that_go_together_tell_less():
     apart = np.array(values) * 2 - 1
     assert width(change(apart, pictures)) > 2 * width(change(apart))
     assert width(rate(values, np.arange(80) % 8)) < 1.2 * width(rate(values))  # every cluster half right
+
+
+def of_clusters(differing, clusters=7):
+    """Interval of a difference of as many clusters of 16, of which some differ, each in 8 samples."""
+    sums = np.zeros((clusters, 1))
+    sums[: len(differing), 0] = 8.0 * np.array(differing)
+    magnitudes = np.abs(sums)
+    return difference_interval(sums, magnitudes, magnitudes, np.full((clusters, 1), 16))
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_three_clusters_of_seven_may_leave_out_zero_but_not_two(sign):
+    for differing in ([1], [1, 1], [1, 1, -1], [1, 1, 1, -1]):
+        low, high = of_clusters(sign * np.array(differing))
+        assert low < 0 < high
+    low, high = of_clusters(sign * np.array([1, 1, 1]))
+    assert not low <= 0 <= high
+
+
+def test_the_quantile_of_a_difference_is_students_unless_few_clusters_differ():
+    seven = _quantile(np.arange(8), 7, assumed=4.0)
+    assert seven[[0, 1, 2, 7]] == pytest.approx(student(6))
+    assert (np.diff(seven[3:]) > 0).all()
+    assert 1.6 < seven[3] < 1.9
+    assert _quantile(np.arange(4), 3, assumed=4.0) == pytest.approx(student(2))
+    assert _quantile(np.array([40]), 94, assumed=4.0) == pytest.approx(student(93), rel=0.002)
+    alone = _quantile(np.arange(8), 7, assumed=1.0)  # of what does not go together
+    assert alone == pytest.approx(student(6))
 
 
 def test_graded_values_tell_more_than_rates():

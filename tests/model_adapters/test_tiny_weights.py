@@ -7,6 +7,7 @@ import pytest
 from mpeval.benchmarks.scenes import generate
 from mpeval.media import Media
 from mpeval.model_adapters.molmo import TINY_WEIGHTS, molmo2_tiny, molmopoint_tiny
+from mpeval.model_adapters.tiny.clip_evaluate import evaluate_clips, heldout_clips
 from mpeval.model_adapters.tiny.evaluate import score
 from mpeval.registry import ModelEntry, ModelOptions
 from mpeval.types import Elicitation, Query
@@ -35,6 +36,12 @@ def test_grounding_tokens_find_controls_on_held_out_screens() -> None:
     answers = adapter.generate(prepared)
     right = [score(query, answer) for (query, _), answer in zip(pairs, answers, strict=True)]
     assert sum(right) / len(right) >= 0.8
+
+
+def test_grounding_tokens_follow_shapes_through_held_out_clips() -> None:
+    found = evaluate_clips(TINY_WEIGHTS / "molmopoint-tiny", heldout_clips(6), labels=1)
+    assert found["video_points"] >= 0.75
+    assert found["track"] >= 0.7
 
 
 def test_text_coordinates_are_written_as_molmo2_writes_them() -> None:
