@@ -24,6 +24,7 @@ from mpeval.scorers import CountAccuracy
 from mpeval.types import Card, CountTarget, Elicitation, ProtocolSpec, Sample
 
 from .molmo2_vc import OVERCOUNT_FLOOR, count_bin
+from .tracking.rows import Fps
 
 QUESTIONS = (
     "each test sequence and each category with a track in it makes one question, 'How many {category} are there in the "
@@ -54,7 +55,7 @@ PLACES = (*(f"{place}/*/*" for place in FRAMES), *(f"{place}/*/*.mp4" for place 
 class Sequence(msgspec.Struct):
     dataset: str
     seq_name: str
-    fps: float
+    fps: Fps
     """Of all_image_paths; a frame a second is annotated."""
     all_image_paths: list[str]
     annotated_image_paths: list[str]

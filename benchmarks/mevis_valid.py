@@ -46,7 +46,7 @@ benchmark = DatasetBenchmark(
         "allenai/molmo2-mevis-valid", files=(LAYOUT.rows,), by_hand=LAYOUT.videos.by_hand, videos=LAYOUT.videos.patterns
     ),
     elicitations=ELICITATIONS,
-    scorers={"server": protocols.MaskScore("server")},
+    scorers={"server": protocols.ServerScore()},
     protocols={
         name: ProtocolSpec(
             name,

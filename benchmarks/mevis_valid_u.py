@@ -6,11 +6,12 @@ olmo/data/academic_video_track_datasets.py (`Mevis`).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from mpeval.data.source import DatasetBenchmark, DataSource
 from mpeval.errors import SampleError, UserError
@@ -48,25 +49,32 @@ PREPARED = ("valid_u/MasksRLE/{video}/{qid}.json", "MeViS/valid_u/MasksRLE/{vide
 ANNOTATIONS = ("MeViS_release/valid_u", "valid_u", "MeViS/MeViS_release/valid_u", "MeViS/valid_u")
 
 
-def _masks(annotations: Mapping[str, Any], folder: Path, row: Row) -> Masks:
+def _masks(annotations: Mapping[str, msgspec.Raw], folder: Path, row: Row) -> Masks:
     """Those of the annotations that the row names, in its order."""
     found = precomputed(folder, PREPARED, row)
     if found is not None:
         return found
-    missing = [str(each) for each in row.anno_id if str(each) not in annotations]
-    if missing or not row.anno_id:
+    names = [str(each) for each in row.anno_id]
+    missing = [name for name in names if name not in annotations]
+    if missing or not names:
         raise SampleError(f"mask_dict.json has no annotation {', '.join(missing) or 'for a row that names none'}")
-    return [by_frame(annotations[str(each)]) for each in row.anno_id]
+    try:
+        return [by_frame(msgspec.json.decode(annotations[name], type=list[Any])) for name in names]
+    except msgspec.DecodeError as error:
+        raise SampleError(f"an annotation of {', '.join(names)} in mask_dict.json holds no masks: {error}") from error
 
 
-def _annotations(folder: Path) -> Mapping[str, Any]:
-    """Annotation -> one mask or nothing a frame, of all videos; none where they were prepared one by one."""
+def _annotations(folder: Path) -> Mapping[str, msgspec.Raw]:
+    """Annotation -> one mask or nothing a frame, of all videos; none where they were prepared one by one.
+
+    They are left as they are written until a row names them.
+    """
     for place in ANNOTATIONS:
         file = folder / place / "mask_dict.json"
         if file.is_file():
             try:
-                return json.loads(file.read_bytes())
-            except ValueError as error:
+                return msgspec.json.decode(file.read_bytes(), type=dict[str, msgspec.Raw])
+            except (msgspec.DecodeError, OSError) as error:
                 raise UserError(f"{file} is not readable JSON ({error}): unpack it again") from error
     prepared = [folder / place.partition("/{")[0] for place in PREPARED]
     if any(each.is_dir() for each in (*prepared, folder / "masks")):
@@ -99,7 +107,9 @@ benchmark = DatasetBenchmark(
         media="video",
         citation=CITATION,
     ),
-    source=DataSource("allenai/molmo2-mevis", files=(ROWS,), by_hand=VIDEOS.by_hand, videos=VIDEOS.patterns),
+    source=DataSource(
+        "allenai/molmo2-mevis", files=(ROWS,), by_hand=VIDEOS.by_hand, videos=VIDEOS.patterns, split="valid_u"
+    ),
     elicitations=WITH_LMMS_EVAL,
     scorers=protocols.scorers(LmmsEvalTrackScore(), protocols.MaskScore()),
     protocols={

@@ -23,7 +23,7 @@ from mpeval.types import Card, Sample, TrackTarget
 
 from .tracking import protocols
 from .tracking.prompts import ASKED_FPS, ELICITATIONS, drawn_prompt
-from .tracking.rows import by_frame, row_id, track_target
+from .tracking.rows import Fps, Frames, Side, by_frame, row_id, track_target
 from .tracking.videos import frames_of
 
 ROWS = "**/test-*.parquet"
@@ -82,11 +82,11 @@ class Row(msgspec.Struct):
     video: str
     clip: str
     exp: str
-    fps: float
-    w: int
-    h: int
-    start_frame: int | None
-    end_frame: int | None
+    fps: Fps
+    w: Side
+    h: Side
+    start_frame: Frames | None
+    end_frame: Frames | None
     """The clip's frames in its video, the last included."""
     mask_id: list[str | int]
     points: list[ObjectPoints]
@@ -101,7 +101,6 @@ def _read(folder: Path) -> Iterable[Sample]:
         for index, row in enumerate(parquet_rows(sorted(folder.glob(ROWS)), ())):
             indices[row_id(row, index)] = index
             yield row_id(row, index), row
-
 
     def make(sample_id: str, row: Row) -> Sample:
         if row.video_dataset not in ORIGINS:
@@ -120,15 +119,16 @@ def _media(folder: Path, origin: Origin, row: Row) -> Media:
         return Media.video(folder / "outside of the dataset")
     clip = folder / origin.clips / f"{row.clip}.mp4"
     if clip.is_file():
-        return Media.video(clip)
+        return Media.video(clip, stated_fps=row.fps)
     first, end = (row.start_frame or 0, None if row.end_frame is None else row.end_frame + 1)
     if origin.whole and (whole := folder / origin.whole / f"{row.video}.mp4").is_file():
-        return Media.video(whole, (first / row.fps, end / row.fps) if end and row.clip != row.video else None)
+        span = (first / row.fps, end / row.fps) if end and row.clip != row.video else None
+        return Media.video(whole, span, row.fps)
     parts = (*row.video.split("_", 2), "", "")
     pictures = folder / origin.pictures.format(*parts, video=row.video)
     if not origin.pictures or not pictures.is_dir():
         return Media.video(clip)
-    frames = frames_of(pictures)[:: origin.every]
+    frames = frames_of(pictures, least=(end - 1) * origin.every + 1 if end else 0)[:: origin.every]
     return Media("video", frames if row.clip == row.video else frames[first:end], rate=row.fps)
 
 
@@ -173,6 +173,7 @@ benchmark = DatasetBenchmark(
         files=(ROWS,),
         by_hand=BY_HAND,
         videos=tuple(pattern for origin in ORIGINS.values() for pattern in origin.patterns),
+        split="test",
     ),
     elicitations=ELICITATIONS,
     scorers=protocols.scorers(),

@@ -85,7 +85,7 @@ benchmark = DatasetBenchmark(
             "journal={arXiv preprint arXiv:2601.10611}, year={2026}}"
         ),
     ),
-    source=DataSource("allenai/Molmo2-VideoCountEval", files=(ROWS,), by_hand=BY_HAND, videos=PLACES),
+    source=DataSource("allenai/Molmo2-VideoCountEval", files=(ROWS,), by_hand=BY_HAND, videos=PLACES, split="val"),
     elicitations={"paper": Elicitation("paper", max_new_tokens=2048)},
     scorers={
         "paper": CountAccuracy.paper(overcount_floor=OVERCOUNT_FLOOR),

@@ -7,6 +7,7 @@ The dataset is allenai/Molmo2-VideoPointEval on the Hub, split val; its videos c
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from mpeval.scorers import VideoPointsF1
 from mpeval.types import Card, Elicitation, Point, ProtocolSpec, Sample, TimedMask, VideoPointsTarget
 
 from .molmo2_videos import BY_HAND, PLACES, find_video
-from .tracking.rows import rle
+from .tracking.rows import Side, rle
 
 ROWS = "**/val-*.parquet"
 ANNOTATED_FPS = 2
@@ -41,8 +42,8 @@ class RowMask(msgspec.Struct):
 class Row(msgspec.Struct):
     video_id: str
     label: str
-    width: int
-    height: int
+    width: Side
+    height: Side
     video_duration: float
     """Seconds."""
     two_fps_timestamps: list[float]
@@ -77,6 +78,9 @@ def _target(row: Row) -> VideoPointsTarget:
         raise SampleError(
             f"the row has {len(row.points)} points, {len(row.two_fps_timestamps)} times and masks of {len(row.masks)}"
         )
+    numbers = [row.video_duration, *row.two_fps_timestamps, *(value for each in row.points for value in (each.x, each.y))]
+    if not all(map(isfinite, numbers)):
+        raise SampleError("the row's points, times or duration are no numbers")
     points = [Point(each.x, each.y, time=time) for each, time in zip(row.points, row.two_fps_timestamps)]
     masks = [
         tuple(TimedMask(each.frame_id / ANNOTATED_FPS, rle(each.rle)) for each in of_thing) for of_thing in row.masks
@@ -108,7 +112,7 @@ benchmark = DatasetBenchmark(
             "journal={arXiv preprint arXiv:2601.10611}, year={2026}}"
         ),
     ),
-    source=DataSource("allenai/Molmo2-VideoPointEval", files=(ROWS,), by_hand=BY_HAND, videos=PLACES),
+    source=DataSource("allenai/Molmo2-VideoPointEval", files=(ROWS,), by_hand=BY_HAND, videos=PLACES, split="val"),
     elicitations={"paper": Elicitation("paper", 'How many "{query}" are there in the video?', max_new_tokens=2048)},
     scorers={"paper": VideoPointsF1.paper(), "strict": VideoPointsF1()},
     protocols={

@@ -26,7 +26,7 @@ ORIGINAL = "xlang-ai/OSWorld-G at daa6bd8"
 """The benchmark's own repository, from which two more files may be put into the folder, at the same place."""
 REFINED, CAPABILITIES = "benchmark/OSWorld-G_refined.json", "benchmark/classification_result.json"
 
-source = DataSource(repository="MMInstruction/OSWorld-G", files=("**/test*.parquet",))
+source = DataSource(repository="MMInstruction/OSWorld-G", files=("**/test*.parquet",), split="test")
 
 card = Card(
     name="osworld-g",

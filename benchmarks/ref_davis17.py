@@ -11,7 +11,7 @@ from pathlib import Path
 from mpeval.data.source import DatasetBenchmark, DataSource
 from mpeval.types import Card, Sample
 
-from .tracking import protocols
+from .tracking import davis, protocols
 from .tracking.lmms_eval import LmmsEvalTrackScore
 from .tracking.prompts import WITH_LMMS_EVAL
 from .tracking.rows import Layout, Masks, Row, drawn_masks, precomputed, samples
@@ -43,6 +43,7 @@ LAYOUT = Layout(
         ),
     ),
     _masks,
+    davis.groups,
 )
 
 
@@ -56,7 +57,8 @@ benchmark = DatasetBenchmark(
         title="Ref-DAVIS17, valid",
         description=(
             "Follow the object that an expression means, in the 30 validation videos of DAVIS 2017. Each of 61 objects "
-            "has an expression by two annotators after its first frame and two after the whole video."
+            "has an expression by two annotators after its first frame and two after the whole video: four sets of "
+            "expressions."
         ),
         source="Hub dataset allenai/molmo2-ref-davis17 (expressions, points); DAVIS 2017 (frames, masks)",
         revision="main",
@@ -71,10 +73,19 @@ benchmark = DatasetBenchmark(
         ),
     ),
     source=DataSource(
-        "allenai/molmo2-ref-davis17", files=(LAYOUT.rows,), by_hand=LAYOUT.videos.by_hand, videos=LAYOUT.videos.patterns
+        "allenai/molmo2-ref-davis17",
+        files=(LAYOUT.rows,),
+        by_hand=LAYOUT.videos.by_hand,
+        videos=LAYOUT.videos.patterns,
+        split="valid",
     ),
     elicitations=WITH_LMMS_EVAL,
-    scorers=protocols.scorers(LmmsEvalTrackScore()),
-    protocols={"paper": protocols.PAPER, "lmms-eval": protocols.LMMS_EVAL, "strict": protocols.STRICT},
+    scorers=protocols.scorers(LmmsEvalTrackScore(), davis.DavisScore()),
+    protocols={
+        "paper": protocols.PAPER,
+        "lmms-eval": protocols.LMMS_EVAL,
+        "official": protocols.DAVIS,
+        "strict": protocols.STRICT,
+    },
     read=_read,
 )

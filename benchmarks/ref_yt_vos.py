@@ -76,7 +76,11 @@ benchmark = DatasetBenchmark(
         ),
     ),
     source=DataSource(
-        "allenai/molmo2-ref-yt-vos", files=(LAYOUT.rows,), by_hand=LAYOUT.videos.by_hand, videos=LAYOUT.videos.patterns
+        "allenai/molmo2-ref-yt-vos",
+        files=(LAYOUT.rows,),
+        by_hand=LAYOUT.videos.by_hand,
+        videos=LAYOUT.videos.patterns,
+        split="valid",
     ),
     elicitations=WITH_LMMS_EVAL,
     scorers=protocols.scorers(LmmsEvalTrackScore()),

@@ -46,6 +46,8 @@ class Cell(msgspec.Struct, frozen=True):
     """Samples behind a run's value."""
     interval: tuple[float, float] | None = None
     """95 %, in percent, of a run's value."""
+    part: str = ""
+    """`24 of 252 samples` of a run that is not of the full split, or with failed samples; else empty."""
     why: str = ""
     """How a run's status was decided."""
     footnotes: tuple[str, ...] = ()
@@ -221,7 +223,7 @@ def _measured_cell(
     beside = _row_beside(spec, run, model, published)
     number = beside.numbers.get(column.key) if beside and model else None
     declared = published.protocol(column.key.split(":")[0], beside.model, beside.variant) if beside else Protocol()
-    verdict = judge(run, metric, number, declared)
+    verdict = judge(run, metric, number, declared, model)
     signs = [notes.explain(MARKS[verdict.status], MEANINGS[verdict.status])]
     signs += [notes.letter(text) for text in _remarks(run, beside, compare(run, metric, declared))]
     interval = metric.interval
@@ -233,6 +235,7 @@ def _measured_cell(
         protocol=run.result.protocol,
         count=metric.count,
         interval=(100 * interval[0], 100 * interval[1]) if interval else None,
+        part=run.part,
         why=verdict.why,
         footnotes=tuple(signs),
     )
@@ -256,10 +259,8 @@ def _remarks(run: MeasuredRun, beside: PublishedRow | None, comparison: Comparis
     """What a reader of a run's number must know, one sentence each."""
     result = run.result
     remarks = []
-    if not run.full:
-        of = f" of {run.expected}" if run.expected is not None else ""
-        failed = f", {result.failed} of them failed" if result.failed else ""
-        remarks.append(f"{result.benchmark}: {result.samples}{of} samples{failed}")
+    if run.part:
+        remarks.append(f"{result.benchmark}: {run.part}")
     if beside and str(comparison):
         remarks.append(f"{result.benchmark}, against the protocol of {beside.printed}: {comparison}")
     if result.protocol != LIKE_PUBLISHED and result.differs:  # not the paper's benchmark, BURST-VC rebuilt for one

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
@@ -29,12 +29,25 @@ class MeasuredRun(msgspec.Struct, frozen=True):
     expected: int | None
     """Samples in the benchmark's full split; None: not known."""
     video: bool = False
+    doubts: tuple[str, ...] = ()
+    """Why its model or its data may be others than the published ones, as far as its manifest tells."""
+    served: bool = False
+    """A server answered: what runs there is its owner's word."""
 
     @property
     def full(self) -> bool:
         """The full split was asked for, and every sample was answered."""
         result = self.result
         return result.samples == result.expected == self.expected and result.failed == 0
+
+    @property
+    def part(self) -> str:
+        """`24 of 252 samples, 2 of them failed`, where the run is not full; else empty."""
+        if self.full:
+            return ""
+        of = f" of {self.expected}" if self.expected is not None else ""
+        failed = f", {self.result.failed} of them failed" if self.result.failed else ""
+        return f"{self.result.samples}{of} samples{failed}"
 
     def metric(self, wanted: RunMetric) -> Metric | None:
         """The metric that a column shows; None where the run has none of it."""
@@ -96,7 +109,25 @@ def _measure(path: Path, beside_published: bool) -> MeasuredRun:
         protocol = LIKE_PUBLISHED if beside_published and LIKE_PUBLISHED in benchmark.protocols else None
         (result,) = score(run, protocol)
         card = benchmark.card
-        return MeasuredRun(result, run.manifest.elicitation, card.size, card.media == "video")
+        identity = run.manifest.identity
+        return MeasuredRun(
+            result,
+            run.manifest.elicitation,
+            card.size,
+            card.media == "video",
+            _doubts(identity),
+            "base_url" in identity["model"],
+        )
+
+
+def _doubts(identity: Mapping[str, Any]) -> tuple[str, ...]:
+    """Weights in a folder may be anybody's, under the name of a released model; data may have been edited."""
+    doubts = []
+    if "weights_sha256" in identity["model"]:
+        doubts.append("its weights come from a folder, not from the published repository")
+    if str(identity["benchmark"]["revision"]).startswith("local-"):
+        doubts.append("its data are not as they were fetched from the published repository")
+    return tuple(doubts)
 
 
 def measured_rows(runs: Sequence[MeasuredRun]) -> list[MeasuredRow]:

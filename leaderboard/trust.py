@@ -4,6 +4,8 @@
 - measured: by a run of ours; nothing was shown about the published number.
 - reproduced: the same model on the full split, every sample answered, asked and counted as the published number
   declares (a field that nobody declares cannot differ), and the 90 % interval of the difference lies within 1.5 points.
+  The same model: weights and data fetched from where they are published, since a folder or a server may hold others
+  under the same name; of numbers of masks, all of them by SAM 2.
 - differs: the same, but that interval lies wholly beyond 1.5 points.
 
 The published number is taken as it is printed, with its rounding: papers give no interval. So the interval of the
@@ -19,7 +21,7 @@ from mpeval.types import Metric
 
 from .measured import MeasuredRun
 from .printed import Range, range_of
-from .published import UNKNOWN, Number, Protocol
+from .published import UNKNOWN, Number, Protocol, PublishedModel
 
 Status = Literal["published", "measured", "reproduced", "differs"]
 
@@ -27,6 +29,10 @@ MARGIN = 1.5
 """Points within which a number counts as reproduced."""
 _TO_90 = 1.6448536269514722 / 1.959963984540054
 """From the half width of a 95 % interval to that of a 90 % one, for a normal error."""
+
+OF_MASKS = ("J&F", "J", "F", "mask_HOTA")
+SEGMENTER = "sam2"
+"""Metrics of masks, and the segmenters whose masks can be held against the paper's (section 5.4)."""
 
 FIELD_NAMES = {
     "prompt": "prompt",
@@ -70,11 +76,13 @@ def compare(run: MeasuredRun, metric: Metric, declared: Protocol) -> Comparison:
     return Comparison(tuple(differs), tuple(unknown))
 
 
-def judge(run: MeasuredRun, metric: Metric, number: Number | None, declared: Protocol) -> Verdict:
+def judge(
+    run: MeasuredRun, metric: Metric, number: Number | None, declared: Protocol, model: PublishedModel | None
+) -> Verdict:
     """The mark of a measured cell beside the published number of the same model, if there is one."""
-    if number is None or number.value is None:
+    if model is None or number is None or number.value is None:
         return Verdict("measured", "no number of this model is published")
-    lacks = _lacks(run, metric, compare(run, metric, declared))
+    lacks = _lacks(run, metric, compare(run, metric, declared), model)
     if lacks:
         return Verdict("measured", f"not compared with {number.text}: {lacks}")
     difference = _interval_90(metric) - range_of(number.text)
@@ -105,14 +113,22 @@ def _as_declared(run: MeasuredRun, metric: Metric) -> dict[str, str]:
     }
 
 
-def _lacks(run: MeasuredRun, metric: Metric, comparison: Comparison) -> str:
+def _lacks(run: MeasuredRun, metric: Metric, comparison: Comparison, model: PublishedModel) -> str:
     """Why the run cannot be held against the published number; empty where it can."""
     if not run.full:
-        of = f" of {run.expected}" if run.expected else ""
-        failed = f", {run.result.failed} failed" if run.result.failed else ""
-        return f"not the full split ({run.result.samples}{of} samples{failed})"
+        return f"not the full split ({run.part})"
+    if run.doubts:
+        return "; ".join(run.doubts)
+    if run.served and model.kind != "api":
+        return "a server answered, and which weights it holds is not known"
     if comparison.differs:
         return f"differs in {'; '.join(comparison.differs)}"
+    if metric.name in OF_MASKS:
+        masks_by, segmented = run.result.masks_by, run.result.segmented
+        if not (masks_by or "").startswith(SEGMENTER):
+            return f"its masks are by {masks_by or 'the model itself'}, the published ones by SAM 2"
+        if segmented < run.result.samples:
+            return f"masks of {segmented} of {run.result.samples} samples"
     if metric.interval is None:
         return "it has no interval"
     return ""

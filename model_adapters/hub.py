@@ -11,13 +11,22 @@ SETTINGS = ("*.json",)
 EVERYTHING = ("*.json", "*.safetensors")
 
 
-def fetch(name: str, repository: str, revision: str | None, patterns: Sequence[str] = EVERYTHING) -> Path:
+def fetch(
+    name: str,
+    repository: str,
+    revision: str | None,
+    patterns: Sequence[str] = EVERYTHING,
+    option: str = "--model",
+    what: str = "the files",
+) -> Path:
     """The folder of a repository's files at one commit, whose hash is the folder's name.
 
-    revision: commit, branch or tag (None: the main branch). What is in the cache is not fetched again, and
-    without a network the cache is used. Raises `UserError` that says what to do where the files cannot be had.
+    revision: commit, branch or tag (None: the main branch). What is in the cache is not fetched again, and without a
+    network the cache is used. name, option, what: for the message: who needs what, and where a folder is given.
+
+    Raises `UserError` that says what to do where the files cannot be had.
     """
-    from huggingface_hub import snapshot_download
+    from huggingface_hub import constants, snapshot_download
     from huggingface_hub.errors import OfflineModeIsEnabled
 
     try:
@@ -26,9 +35,9 @@ def fetch(name: str, repository: str, revision: str | None, patterns: Sequence[s
         offline = isinstance(error.__cause__, OfflineModeIsEnabled)
         first_line = (str(error).splitlines() or [type(error).__name__])[0].removeprefix("Got: ")
         raise UserError(
-            f"{name} needs the files of {repository}, which are not whole on this machine and cannot be fetched "
-            f"from the Hub ({'HF_HUB_OFFLINE is set' if offline else first_line}): connect this machine to it, "
-            f"or put the files into a folder and write --model {name}:DIR"
+            f"{name} needs {what} of {repository}, which are not whole in {constants.HF_HUB_CACHE} and cannot be "
+            f"fetched from the Hub ({'HF_HUB_OFFLINE is set' if offline else first_line}): connect this machine to it, "
+            f"or put the files into a folder and write {option} {name}:DIR"
         ) from error
 
 

@@ -17,21 +17,33 @@ from typing import TYPE_CHECKING, Any
 
 from mpeval.errors import SampleError, UserError
 from mpeval.registry import ModelEntry, ModelOptions
-from mpeval.types import Capabilities, Elicitation, Prediction, Query
+from mpeval.types import Capabilities, Footprint, Prediction, Query
 
 from .molmo_answers import PreparedQuery, read_grounding, read_text
-from .molmo_files import IMAGES, VIDEO, control_tokens, load_tiling, load_tokenizer, settings_sha256, weights_sha256
+from .molmo_files import (
+    IMAGES,
+    VIDEO,
+    control_tokens,
+    load_max_frames,
+    load_tiling,
+    load_tokenizer,
+    settings_sha256,
+    weights_sha256,
+)
 from .molmo_loading import load_weights, parameters_of, weight_bytes
+from .molmo_media import MediaPreparer
 
 if TYPE_CHECKING:
     import torch
 
     from mpeval.engine.generate import Generation, GenerationInput
-    from mpeval.engine.tiling import TilingSpec
+    from mpeval.engine.model import VisionLanguageModel
     from mpeval.grounding.forced_text import Script
-    from mpeval.media import Media
 
 TINY_WEIGHTS = Path(__file__).parent / "tiny" / "weights"
+EVALUATED_LENGTH = 64_000
+"""Tokens of prompt and answer that the release evaluates with (allenai/molmo2 at f3cb108, launch_scripts/eval_molmo2.py),
+though it trains with fewer: rotary positions go on."""
 SMALL = 20_000_000
 """Parameters below which a CPU decodes with one thread: two on two busy cores took molmopoint-tiny 5 to 20 times as
 long, since its matrices are too small to share and the threads wait for each other at every one."""
@@ -49,12 +61,14 @@ class MolmoAdapter:
         least_crops: int | None = None,
         may_force: bool = True,
         origin: Mapping[str, str] | None = None,
+        model: VisionLanguageModel | None = None,
     ) -> None:
         """Load the folder.
 
         least_crops: image crops at evaluation are the preprocessor's, but no fewer than this. may_force: whether a
         single point is forced on this model where an elicitation wants it. origin: repository and commit where
-        the files come from one; they identify the weights without reading them again.
+        the files come from one; they identify the weights without reading them again. model: the weights, where they
+        are on the device already; the folder then holds none, and `origin` says what they are.
 
         Raises `UserError` for a folder that is incomplete, damaged or of another kind.
         """
@@ -68,12 +82,15 @@ class MolmoAdapter:
         config = ModelConfig.load(folder / "config.json")
         self.tokenizer = load_tokenizer(folder)
         self.control = control_tokens(folder, self.tokenizer)
-        self.image_spec: TilingSpec = load_tiling(folder / IMAGES, config.vision, options.semantics)
+        images = load_tiling(folder / IMAGES, config.vision, options.semantics)
         has_video = (folder / VIDEO).exists()
-        self.video_spec = load_tiling(folder / VIDEO, config.vision, options.semantics) if has_video else None
-        self.model = load_weights(name, folder, config, self.semantics, options)
+        video = load_tiling(folder / VIDEO, config.vision, options.semantics) if has_video else None
+        max_frames = load_max_frames(folder / VIDEO) if has_video else None
         if least_crops is not None:
-            self.image_spec = replace(self.image_spec, max_crops=max(self.image_spec.max_crops, least_crops))
+            images = replace(images, max_crops=max(images.max_crops, least_crops))
+        self.model = model or load_weights(name, folder, config, self.semantics, options)
+        pin = self.device.type == "cuda"
+        self.media = MediaPreparer(name, config, images, video, max_frames, self._encode, pin)
         self.grounding = self.model.point_predictor is not None
         # the hf program has no forced decoding
         can_force = self.semantics.mask_first or not self.grounding
@@ -93,7 +110,7 @@ class MolmoAdapter:
             self._identity["semantics"] = self.semantics.name
         if least_crops is not None:
             # Where an elicitation says otherwise, that is in the elicitation.
-            self._identity["max_crops"] = self.image_spec.max_crops
+            self._identity["max_crops"] = images.max_crops
 
     @property
     def device(self) -> torch.device:
@@ -107,30 +124,22 @@ class MolmoAdapter:
         return dict(self._identity)
 
     def prepare(self, query: Query) -> PreparedQuery:
-        from mpeval.engine.prompt import build_prompt, images_token_ids, low_resolution_id, video_token_ids
-        from mpeval.engine.tiling import tile_images, tile_video
-        from mpeval.video.sampling import sample
+        from mpeval.engine.prompt import build_prompt
 
         config, media, asked = self.model.config, query.media, query.elicitation
         if asked.force_single_point and not self.grounding and (media.kind != "image" or len(media.sources) > 1):
             raise SampleError(f"{self.name} writes coordinates: one point can be forced in a single image only")
-        times: tuple[float, ...] = ()
-        if media.kind == "video":
-            if self.video_spec is None:
-                raise SampleError(f"{self.name} takes no video: it has no {VIDEO}")
-            shown = sample(media.clip, asked.sampling, asked.max_frames)
-            times = tuple(shown.times.tolist())
-            tiles = [tile_video(media.clip.pixels(shown.indices), self.video_spec)]
-            ids = video_token_ids(tiles[0].grid, times, self._encode, config.tokens)
-        else:
-            tiles = tile_images(media.pixels(), self.image_spec, asked.max_crops)
-            grids = [each.grid for each in tiles]
-            ids = images_token_ids(grids, self._encode, config.tokens, low_resolution_id(config))
-        prompt = build_prompt(self.control.start, ids, query.prompt, self._encode, config.tokens)
-        needed, room = len(prompt) + asked.max_new_tokens, config.decoder.max_length
+        shown = self.media.shown(media, asked)
+        prompt = build_prompt(self.control.start, shown.ids, query.prompt, self._encode, config.tokens)
+        needed, room = len(prompt) + asked.max_new_tokens, max(config.decoder.max_length, EVALUATED_LENGTH)
         if needed > room:
             raise SampleError(f"prompt and answer take {needed} tokens, more than the {room} of {self.name}")
-        return PreparedQuery(prompt, tiles, media.kind, times, asked, _shown(media, asked))
+        return PreparedQuery(prompt, shown, asked)
+
+    def footprint(self, query: Query) -> Footprint:
+        name, media_bytes, tokens = self.media.footprint(query.media, query.elicitation)
+        # a list's places; a token is a byte of the question at most, and the chat's own few
+        return Footprint(name, media_bytes, 8 * (tokens + len(query.prompt.encode("utf-8", "replace")) + 64))
 
     def generate(self, batch: Sequence[Any]) -> list[Prediction]:
         """One prediction for each `PreparedQuery`, in order; queries that are asked alike are decoded together."""
@@ -173,22 +182,22 @@ class MolmoAdapter:
         def inputs() -> Iterator[GenerationInput]:
             for number, query in enumerate(chain((first,), queries)):
                 taken[number] = query
-                yield self._input(query[1])
+                yield self.engine_input(query[1])
 
-        slots = at_once or slots_that_fit(self.model, self._input(first[1]), max_new_tokens)
+        slots = at_once or slots_that_fit(self.model, self.engine_input(first[1]), max_new_tokens)
         for number, generation in generate_stream(self.model, inputs(), slots, rules):
             index, prepared = taken.pop(number)
             yield index, self._prediction(prepared, generation)
 
-    def _input(self, prepared: PreparedQuery) -> GenerationInput:
-        """Pixels stay uint8 until they are on the device: what travels there is a quarter of the bytes."""
+    def engine_input(self, prepared: PreparedQuery) -> GenerationInput:
+        """What the engine takes. Pixels go to the device as uint8, a quarter of the bytes of float32, and are
+        normalised there."""
         from mpeval.engine.generate import GenerationInput
         from mpeval.engine.tiling import normalize
 
-        spec = self.video_spec if prepared.kind == "video" and self.video_spec is not None else self.image_spec
-        return GenerationInput(
-            prepared.ids, prepared.pixels, prepared.pooling, partial(normalize, spec=spec), prepared.media
-        )
+        shown = prepared.shown
+        pixels = shown.pixels_on(self.device)
+        return GenerationInput(prepared.ids, pixels, shown.pooling, partial(normalize, spec=shown.spec), shown.name)
 
     @contextmanager
     def _threads(self) -> Iterator[None]:
@@ -243,12 +252,6 @@ class MolmoAdapter:
 def _asked(prepared: PreparedQuery) -> tuple[int, bool]:
     """What must be the same for queries that are decoded together."""
     return prepared.elicitation.max_new_tokens, prepared.elicitation.force_single_point
-
-
-def _shown(media: Media, asked: Elicitation) -> str:
-    """A name for what the model is shown of some media: the same name, the same tiles."""
-    frames = (media.span, media.times, media.rate, asked.max_frames, asked.sampling) if media.kind == "video" else ()
-    return f"{media.sha256} {media.kind} {len(media.sources)} {media.size} {asked.max_crops} {frames}"
 
 
 def _tiny(name: str, description: str) -> ModelEntry:

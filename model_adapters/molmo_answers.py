@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from mpeval.types import Elicitation, Point
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from mpeval.engine.generate import Generation
     from mpeval.engine.shapes import TokenIds
-    from mpeval.engine.tiling import Tiles
+
+    from .molmo_media import ShownMedia
 
 Answer = tuple[str, str | None, list[Point]]
 """Text, the form that was read (None where none was), points in pixels."""
@@ -21,15 +20,11 @@ Answer = tuple[str, str | None, list[Point]]
 
 @dataclass(frozen=True)
 class PreparedQuery:
-    """A query as ids and tiles. Pixels stay uint8 until the batch is made."""
+    """A query as ids and media; the media may be other queries' too."""
 
     ids: list[int]
-    tiles: list[Tiles]
-    kind: Literal["image", "images", "video"]
-    times: tuple[float, ...]
+    shown: ShownMedia
     elicitation: Elicitation
-    media: str
-    """Names what is shown: queries of the same name show the same tiles."""
 
     @property
     def length(self) -> int:
@@ -37,23 +32,7 @@ class PreparedQuery:
 
     @property
     def nbytes(self) -> int:
-        return sum(tiles.nbytes for tiles in self.tiles) + 8 * len(self.ids)
-
-    @property
-    def pixels(self) -> np.ndarray:
-        """uint8 [crops, patches, 3 * patch_size ** 2] of all pictures."""
-        import numpy as np
-
-        if len(self.tiles) == 1:
-            return self.tiles[0].pixels
-        return np.concatenate([tiles.pixels for tiles in self.tiles])
-
-    @property
-    def pooling(self) -> np.ndarray:
-        """[image tokens, S]: patches of all pictures behind each image token."""
-        import numpy as np
-
-        return np.concatenate([tiles.token_pooling for tiles in self.tiles])
+        return self.shown.nbytes + 8 * len(self.ids)
 
 
 def read_grounding(
@@ -63,11 +42,11 @@ def read_grounding(
     from mpeval.grounding.coordinates import answer_text, generated_points, image_places, video_places
     from mpeval.parsing.counts import states_none
 
-    pooling, first = prepared.pooling, prepared.tiles[0]
-    if prepared.kind == "video":
-        places = video_places(first.mapping, first.size, prepared.times)
+    shown, pooling = prepared.shown, prepared.shown.pooling
+    if shown.kind == "video":
+        places = video_places(shown.tiles[0].mapping, shown.tiles[0].size, shown.times)
     else:
-        places = image_places([each.mapping for each in prepared.tiles], [each.size for each in prepared.tiles])
+        places = image_places([each.mapping for each in shown.tiles], [each.size for each in shown.tiles])
     points = generated_points(generation.ids, generation.choices, tokens, pooling, places, decode)
     shape = (pooling.shape[0], pooling.shape[1])
     text = answer_text(generation.ids, generation.choices, tokens, shape, decode)
@@ -80,5 +59,5 @@ def read_text(prepared: PreparedQuery, generation: Generation, decode: Callable[
     from mpeval.parsing.molmo2 import parse_points
 
     text = decode(generation.ids)
-    form, points = parse_points(text, [tiles.size for tiles in prepared.tiles], prepared.kind)
+    form, points = parse_points(text, [tiles.size for tiles in prepared.shown.tiles], prepared.shown.kind)
     return text, form, points

@@ -75,6 +75,15 @@ def load_tiling(file: Path, vision: VisionConfig, semantics: Literal["native", "
     return spec
 
 
+def load_max_frames(file: Path) -> int | None:
+    """Frames of a video that a model is shown at most, of its `video_preprocessor_config.json` (384 after the release's
+    long-context training); None where the file does not say. Raises `UserError` for what is no number of frames."""
+    most = read_json(file).get("num_frames")
+    if most is not None and (type(most) is not int or most < 2):
+        raise UserError(f"{file}: num_frames is {most!r}, a number from 2 on is expected: fetch the file again")
+    return most
+
+
 def read_json(file: Path) -> dict[str, Any]:
     """Read a JSON object. Raises `UserError` where it is missing or damaged."""
     try:

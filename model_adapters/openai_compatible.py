@@ -111,8 +111,10 @@ class ApiModel:
         return predictions
 
     def summary(self) -> str:
-        """One line on what was asked and what it cost."""
+        """One line on what was asked and what it cost; empty where nothing was answered."""
         client, settings = self._client, self.settings
+        if not client.answered and not client.retried:
+            return ""
         line = (
             f"{self.name}: {client.answered} requests answered, {client.retried} sent again; "
             f"{client.prompt_tokens:,} tokens in, {client.generated_tokens:,} out"

@@ -137,6 +137,7 @@ class _Stream:
             (ready,) = taken
             if ready.prepared is None:
                 self.rows.append(ready.row)
+                self.queue.release([ready])
                 continue
             self.at_work[number] = ready
             number += 1

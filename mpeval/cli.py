@@ -28,8 +28,9 @@ COMMANDS = {
     "tables": "The paper's tables, with our runs as rows, and their check.",
     "leaderboard": "A site of tables, runs and samples; opens from disk.",
     "show": "Pictures of predictions against targets.",
-    "export": "Write a run as JSON lines or Parquet.",
+    "export": "Write a run as JSON lines or Parquet, its scores for the Hub.",
     "point": "Ask a model to point at something in a picture or video.",
+    "bench": "How fast a model runs on this machine, against its limits.",
     "verify": "Check numbers against the released model and scorers.",
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import warnings
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
     import numpy as np
 
     from mpeval.video.clip import Clip
+
+MOST_PIXELS = 300_000_000
+"""Of one picture: 0.9 GB once it is decoded. Pillow warns from 89 million on, which large scans and walls of screens
+have."""
 
 _TURNS = {
     2: "FLIP_LEFT_RIGHT",
@@ -53,10 +58,12 @@ class Media:
     """Start and end of the clip in seconds of the video; None: all of it."""
     rate: float | None = None
     """Frames a second, where a video's frames are pictures."""
+    stated_fps: float | None = None
+    """Frames a second as the dataset states them of a video's file, which may say so less exactly."""
 
     @classmethod
-    def video(cls, file: Path, span: tuple[float, float] | None = None) -> Media:
-        return cls("video", (file,), span=span)
+    def video(cls, file: Path, span: tuple[float, float] | None = None, stated_fps: float | None = None) -> Media:
+        return cls("video", (file,), span=span, stated_fps=stated_fps)
 
     @classmethod
     def image(cls, source: Source) -> Media:
@@ -98,7 +105,7 @@ class Media:
         (file,) = self.sources
         if not isinstance(file, Path):
             raise SampleError(f"{_name(file)}: a video must be a file of its own; unpack it")
-        return Clip(VideoFile(file), self.span)
+        return Clip(VideoFile(file), self.span, self.stated_fps)
 
     def pixels(self) -> list[np.ndarray]:
         """Decoded pictures, uint8 [height, width, 3]. Raises `SampleError` for what is no picture.
@@ -136,8 +143,17 @@ def _bytes(source: Source) -> bytes:
 def _open(source: Source):
     from PIL import Image, UnidentifiedImageError
 
+    if Image.MAX_IMAGE_PIXELS != MOST_PIXELS:  # of twice as many Pillow refuses to read the header
+        Image.MAX_IMAGE_PIXELS = MOST_PIXELS
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
     try:
-        return Image.open(source if isinstance(source, Path) else io.BytesIO(_bytes(source)))
+        picture = Image.open(source if isinstance(source, Path) else io.BytesIO(_bytes(source)))
+        if picture.width * picture.height > MOST_PIXELS:
+            raise SampleError(
+                f"{_name(source)} is {picture.width}x{picture.height}: pictures of more than {MOST_PIXELS // 10**6} "
+                "megapixels are not read"
+            )
+        return picture
     except SampleError:
         raise
     except UnidentifiedImageError as error:

@@ -1,8 +1,8 @@
 """The runner: samples in, predictions in the store.
 
-A thread pool prepares queries (decode, tile, tokenize) while the device generates. Prepared queries are taken
-in windows, put in order and answered (`batches.py`). What lies prepared is bounded in bytes. Each batch of answers is
-stored as soon as it is done.
+Threads prepare queries (decode, tile, tokenize) while the device generates, those on the same media next to each
+other (`prefetch.py`). Prepared queries are taken in windows, put in order and answered (`batches.py`). What lies
+prepared is bounded in bytes. Each batch of answers is stored as soon as it is done.
 
 Answers do not depend on which samples share a batch: that is the adapter's promise, and a query's seed comes
 from the run's seed and the sample's id alone.
@@ -14,9 +14,7 @@ import hashlib
 import os
 import signal
 import threading
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -25,16 +23,23 @@ import msgspec
 
 from mpeval.batches import BATCH_SIZE, Queue, Ready, batches, failure
 from mpeval.errors import SampleError, UserError
+from mpeval.prefetch import Positioned, Prefetch, side_by_side
 from mpeval.store import Row, Run
-from mpeval.types import Elicitation, ModelAdapter, Prediction, Query, Sample, UnreadableTarget
+from mpeval.types import (
+    Elicitation,
+    Footprint,
+    MeasuringAdapter,
+    ModelAdapter,
+    Prediction,
+    Query,
+    Sample,
+    UnreadableTarget,
+)
 
 BATCHES_IN_A_WINDOW = 8
 
 PREFETCH_BYTES = 4 << 30
-"""Host memory for prepared queries: one of 24 crops of 378 px holds about 45 MB in float32."""
-
-Positioned = tuple[int, Sample]
-"""A sample and its zero-based index in the benchmark's published order."""
+"""Host memory for prepared queries: a picture of 24 crops of 378 px takes 11 MB, once for all queries on it."""
 
 
 @dataclass(frozen=True)
@@ -106,14 +111,15 @@ def answer(
     """
     done = run.done()
     pending = [each for each in samples if each[1].id not in done]
+    measure = partial(_measure, adapter, elicitation, seed)
     prepare = partial(_prepare, adapter, elicitation, seed)
     answered = failed = 0
-    window = BATCHES_IN_A_WINDOW * (batch_size or BATCH_SIZE)
+    sizes = _windows(batch_size or BATCH_SIZE)
     with (
         _interruptible() as stop,
-        _Prefetch(prepare, pending, workers or _cores(), prefetch_bytes, 2 * window) as ahead,
+        Prefetch(measure, prepare, side_by_side(pending), workers or cores(), prefetch_bytes) as ahead,
     ):
-        queue = Queue(lambda: ahead.take(window, stop), ahead.release, stop)
+        queue = Queue(lambda: ahead.take(next(sizes), stop), ahead.release, stop)
         for rows in batches(adapter, queue, batch_size):
             run.put(rows)
             failed_here = sum(row.prediction.error is not None for row in rows)
@@ -123,28 +129,42 @@ def answer(
         return Outcome(answered, failed, interrupted=stop.is_set())
 
 
+def _windows(batch: int) -> Iterator[int]:
+    """Samples in each window: two batches first, so that the device need not wait for more, then twice as many each."""
+    batches = 2
+    while True:
+        yield batches * batch
+        batches = min(2 * batches, BATCHES_IN_A_WINDOW)
+
+
 # --- one sample -----------------------------------------------------------------------------------
+
+
+def _measure(adapter: ModelAdapter, elicitation: Elicitation, seed: int, positioned: Positioned) -> Footprint | None:
+    """What preparing the sample will take; None where the model cannot say."""
+    _, sample = positioned
+    if not isinstance(adapter, MeasuringAdapter) or isinstance(sample.target, UnreadableTarget):
+        return None
+    return adapter.footprint(_query(adapter, elicitation, seed, sample, elicitation.prompt(sample)))
+
+
+def _query(adapter: ModelAdapter, elicitation: Elicitation, seed: int, sample: Sample, prompt: str) -> Query:
+    target = sample.target if adapter.capabilities.needs_target else None
+    return Query(sample.id, sample.media, prompt, elicitation, query_seed(seed, sample.id), target)
 
 
 def _prepare(adapter: ModelAdapter, elicitation: Elicitation, seed: int, positioned: Positioned) -> Ready:
     position, sample = positioned
-    row = Row(sample.id, position, None, None, sample.query, sample.target, dict(sample.slices), Prediction())
+    target = sample.target
+    row = Row(sample.id, position, None, None, sample.query, target, dict(sample.slices), Prediction())
     try:
-        if isinstance(sample.target, UnreadableTarget):
-            raise SampleError(f"the dataset's row cannot be used: {sample.target.reason}")
+        if isinstance(target, UnreadableTarget):
+            raise SampleError(f"the dataset's row cannot be used: {target.reason}")
         row = msgspec.structs.replace(row, prompt=elicitation.prompt(sample))
         row = msgspec.structs.replace(row, media_sha256=sample.media.sha256, size=sample.media.size)
         if sample.media.kind == "video" and sample.media.clip.fault:
             row = msgspec.structs.replace(row, prediction=Prediction(note=sample.media.clip.fault))
-        query = Query(
-            sample.id,
-            sample.media,
-            row.prompt,
-            elicitation,
-            query_seed(seed, sample.id),
-            sample.target if adapter.capabilities.needs_target else None,
-        )
-        return Ready(row, adapter.prepare(query))
+        return Ready(row, adapter.prepare(_query(adapter, elicitation, seed, sample, row.prompt)))
     except UserError:
         raise
     except Exception as error:
@@ -152,74 +172,6 @@ def _prepare(adapter: ModelAdapter, elicitation: Elicitation, seed: int, positio
 
 
 # --- threads and signals --------------------------------------------------------------------------
-
-
-class _Prefetch:
-    """Prepares samples ahead on threads, in order, as far as the memory allowed reaches.
-
-    The size of what is still being prepared is taken to be the mean so far.
-    """
-
-    def __init__(
-        self,
-        prepare: Callable[[Positioned], Ready],
-        pending: Sequence[Positioned],
-        workers: int,
-        most_bytes: int,
-        most_samples: int,
-    ) -> None:
-        self._prepare = prepare
-        self._todo = deque(pending)
-        self._workers = workers
-        self._most_bytes = most_bytes
-        self._most_samples = most_samples
-        self._ahead: deque[Future[Ready]] = deque()
-        self._lock = threading.Lock()
-        self._running = self._finished = self._held_bytes = self._total_bytes = 0
-        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="prepare")
-
-    def take(self, most: int, stop: threading.Event) -> list[Ready]:
-        """The next samples in order: fewer than `most` at the end or where memory ends; none if stopped."""
-        window: list[Ready] = []
-        while len(window) < most and not stop.is_set():
-            self._fill()
-            if not self._ahead:
-                break
-            window.append(self._ahead.popleft().result())
-        return [] if stop.is_set() else window
-
-    def release(self, batch: Iterable[Ready]) -> None:
-        """Say that a batch is done with: the room it leaves is used at once."""
-        with self._lock:
-            self._held_bytes -= sum(ready.nbytes for ready in batch)
-        self._fill()
-
-    def _fill(self) -> None:
-        with self._lock:
-            while self._todo and len(self._ahead) < self._most_samples and self._has_room():
-                self._running += 1
-                self._ahead.append(self._pool.submit(self._work, self._todo.popleft()))
-
-    def _has_room(self) -> bool:
-        if self._finished == 0:
-            return self._running < self._workers
-        expected = self._held_bytes + (self._running + 1) * self._total_bytes / self._finished
-        return expected <= self._most_bytes or self._held_bytes + self._running == 0
-
-    def _work(self, positioned: Positioned) -> Ready:
-        ready = self._prepare(positioned)
-        with self._lock:
-            self._running -= 1
-            self._finished += 1
-            self._held_bytes += ready.nbytes
-            self._total_bytes += ready.nbytes
-        return ready
-
-    def __enter__(self) -> _Prefetch:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._pool.shutdown(wait=False, cancel_futures=True)
 
 
 @contextmanager
@@ -243,7 +195,7 @@ def _interruptible() -> Iterator[threading.Event]:
         signal.signal(signal.SIGINT, before)
 
 
-def _cores() -> int:
+def cores() -> int:
     """Cores that this process may use, 16 at most."""
     available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(16, available)

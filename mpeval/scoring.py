@@ -19,8 +19,10 @@ from mpeval.store import Row, Run
 from mpeval.types import (
     RLE,
     Benchmark,
+    GroupScorer,
     MaskTarget,
     Metric,
+    ObjectMasks,
     PointsTarget,
     ProtocolSpec,
     SampleScore,
@@ -156,26 +158,33 @@ def score(run: Run, protocol: str | None = None, segmenter: str | None = None) -
 def with_masks(run: Run, rows: Sequence[Row], segmenter: str | None = None) -> tuple[list[Row], str | None]:
     """A run's rows with the masks that a segmenter made of their points (`mpeval segment`), and its name.
 
-    segmenter: None for the one that made masks last; without any, rows stay as they are. Its masks take the place of
-    the model's own; an answer that was not segmented has none, and those of a failed one are empty. Raises
-    `UserError` for a segmenter without masks of this run.
+    segmenter: None for the one that made masks last; without any, the model's own stay, if it gives any. An answer that
+    was not segmented has none, and in a run with masks those of a failed one are empty. Raises `UserError` for a
+    segmenter without masks of this run.
     """
     store = MaskStore.read(run.path)
     if store is None:
         if segmenter is not None:
             raise UserError(f"{run.path} has no masks by {segmenter}: make some with 'mpeval segment'")
-        return list(rows), None
-    with store:
-        name = store.chosen(segmenter)
-        return [_with_masks(row, store, name) for row in rows] if name else list(rows), name
+        name = None
+    else:
+        with store:
+            name = store.chosen(segmenter)
+            if name is not None:
+                rows = [_with_masks(row, _masks_by(row, store, name)) for row in rows]
+    if name is not None or any(row.prediction.masks is not None for row in rows):
+        rows = [row if row.prediction.error is None else _with_masks(row, ()) for row in rows]
+    return list(rows), name
 
 
-def _with_masks(row: Row, store: MaskStore, segmenter: str) -> Row:
+def _masks_by(row: Row, store: MaskStore, segmenter: str) -> tuple[ObjectMasks, ...] | None:
     if not isinstance(row.target, TrackTarget):
-        return row
-    answer = row.prediction
-    masks = () if answer.error is not None else store.masks(row.sample_id, segmenter, answer_key(answer.points))
-    return msgspec.structs.replace(row, prediction=msgspec.structs.replace(answer, masks=masks))
+        return row.prediction.masks
+    return store.masks(row.sample_id, segmenter, answer_key(row.prediction.points))
+
+
+def _with_masks(row: Row, masks: tuple[ObjectMasks, ...] | None) -> Row:
+    return msgspec.structs.replace(row, prediction=msgspec.structs.replace(row.prediction, masks=masks))
 
 
 def sample_scores(run: Run, rows: Sequence[Row], scorers: Sequence[Scorer]) -> list[list[SampleScore]]:
@@ -187,8 +196,32 @@ def sample_scores(run: Run, rows: Sequence[Row], scorers: Sequence[Scorer]) -> l
         with contextlib.suppress(SampleError):  # told with its sample's name when that is scored
             read_ahead([mask for row in some for mask in _masks(row.target)])
         for scorer, column in zip(scorers, columns):
-            column += [_score(run, scorer, row) for row in some]
+            if not isinstance(scorer, GroupScorer):
+                column += [_score(run, scorer, row) for row in some]
+    for scorer, column in zip(scorers, columns):
+        if isinstance(scorer, GroupScorer):
+            column += _group_scores(run, scorer, rows)
     return columns
+
+
+def _group_scores(run: Run, scorer: GroupScorer, rows: Sequence[Row]) -> list[SampleScore]:
+    """The rows' scores, those of one group found together; a row without a group stands alone."""
+    groups: dict[str, list[tuple[int, int, TrackTarget]]] = {}
+    for index, row in enumerate(rows):
+        if isinstance(row.target, TrackTarget) and row.target.group is not None:
+            groups.setdefault(row.target.group.name, []).append((row.target.group.place, index, row.target))
+    found: dict[int, SampleScore] = {}
+    for placed in groups.values():
+        members = [(index, target) for _, index, target in sorted(placed, key=lambda each: each[:2])]
+        try:
+            scores = scorer.score_group(
+                [(target, rows[index].prediction, rows[index].size or (0, 0)) for index, target in members]
+            )
+        except SampleError as error:
+            samples = ", ".join(f"'{rows[index].sample_id}'" for index, _ in members)
+            raise UserError(f"{run.path}: {samples} cannot be scored together ({error}): mend their targets") from error
+        found |= {index: score for (index, _), score in zip(members, scores, strict=True)}
+    return [found[index] if index in found else _score(run, scorer, row) for index, row in enumerate(rows)]
 
 
 def _faults(rows: Sequence[Row]) -> list[str]:

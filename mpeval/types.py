@@ -108,6 +108,14 @@ class TrackedObject(Struct, frozen=True):
     masks: dict[int, RLE]
 
 
+class Group(Struct, frozen=True):
+    """Queries whose answers are one prediction to some scorers (`GroupScorer`): all objects of one video."""
+
+    name: str
+    place: int
+    """Those of a group are ordered by it."""
+
+
 class TrackTarget(Struct, frozen=True, tag="track"):
     objects: tuple[TrackedObject, ...]
     fps: float
@@ -121,6 +129,8 @@ class TrackTarget(Struct, frozen=True, tag="track"):
     order or where it lists none: the release's scorer goes by place, and counts each frame listed."""
     known: bool = True
     """False: the truth is not public; a server scores what is submitted, and nothing can be scored here."""
+    group: Group | None = None
+    """Where its answer is part of one prediction with those of other queries."""
 
 
 class RefusalTarget(Struct, frozen=True, tag="refusal"):
@@ -174,7 +184,8 @@ class Elicitation(Struct, frozen=True):
 
     name: str
     template: str = "{query}"
-    """The user's text; `{query}` is the sample's query, `{name}` the sample's wording of that name."""
+    """The user's text; `{query}` is the sample's query, `{width}` and `{height}` are its media's, `{name}` is the
+    sample's wording of that name."""
     max_new_tokens: int = 256
     force_single_point: bool = False
     """Decode exactly one point by force (paper, section 5.2)."""
@@ -190,6 +201,8 @@ class Elicitation(Struct, frozen=True):
         wordings = {**sample.wordings, "query": sample.query}
 
         def fill(name: re.Match[str]) -> str:
+            if name[1] in ("width", "height"):
+                return str(sample.media.size[name[1] == "height"])
             if name[1] not in wordings:
                 raise SampleError(f"the row has no wording '{name[1]}', which the elicitation '{self.name}' asks with")
             return wordings[name[1]]
@@ -289,6 +302,24 @@ class ModelAdapter(Interface):
         """One prediction for each prepared query, in order."""
 
 
+class Footprint(Struct, frozen=True):
+    """Host memory that a prepared query will hold, at most."""
+
+    media: str | None
+    """Names its media as they are prepared: queries of the same name share them. None: shared with no other."""
+    media_bytes: int
+    own_bytes: int
+    """Beside the media."""
+
+
+@runtime_checkable
+class MeasuringAdapter(ModelAdapter, Interface):
+    """A model that knows what a query will take in host memory before it is prepared."""
+
+    def footprint(self, query: Query) -> Footprint:
+        """From headers alone: no pixel is decoded. Runs on many threads, and may raise what `prepare` will raise."""
+
+
 @runtime_checkable
 class StreamingAdapter(ModelAdapter, Interface):
     """A model that takes the next query as soon as it is done with one, and need not wait for a batch."""
@@ -369,6 +400,17 @@ class Scorer(Interface):
         self, scores: Sequence[SampleScore], slices: Sequence[Mapping[str, str]], clusters: Sequence[str]
     ) -> list[Metric]:
         """Average over samples. clusters: each sample's media hash (queries on one picture are not independent)."""
+
+
+@runtime_checkable
+class GroupScorer(Scorer, Interface):
+    """A scorer that scores the answers of a group together, as one prediction (`TrackTarget.group`).
+
+    `score` scores an answer as if it were alone in its group.
+    """
+
+    def score_group(self, members: Sequence[tuple[TrackTarget, Prediction, tuple[int, int]]]) -> list[SampleScore]:
+        """One score a member, in their order; members are those that the run holds, in the order of their places."""
 
 
 class ProtocolSpec(Struct, frozen=True):

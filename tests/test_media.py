@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import struct
+import warnings
 import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from mpeval.errors import SampleError
 from mpeval.media import Media
@@ -83,3 +85,20 @@ def test_a_palette_with_transparent_colours_keeps_its_colours() -> None:
     picture.putpixel((1, 0), 1)
     picture.save(stored, "PNG", transparency=bytes([0, 128]))
     assert Media.image(stored.getvalue()).pixels()[0].tolist() == [[[10, 20, 30], [40, 50, 60]]]
+
+
+def test_a_large_screen_is_read_without_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    """95 megapixels: more than Pillow reads without one."""
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 89_478_485)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert Media.image(png(10_000, 9_500, b"")).size == (10_000, 9_500)
+
+
+def test_a_picture_above_the_limit_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mpeval.media.MOST_PIXELS", 2_000_000)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
+    file = tmp_path / "huge.png"
+    Image.new("1", (2_000, 1_001)).save(file)
+    with pytest.raises(SampleError, match=r"huge.png is 2000x1001: pictures of more than 2 megapixels are not read"):
+        Media.image(file).pixels()

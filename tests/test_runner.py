@@ -104,8 +104,9 @@ def test_batches_hold_samples_of_like_length(tmp_path: Path) -> None:
         ask(model, run, count=64, batch_size=8)
     lengths = [[query_seed(0, each) % 97 for each in batch] for batch in model.batches]
     assert [len(batch) for batch in lengths] == [8] * 8
-    flat = [length for batch in lengths for length in batch]
-    assert flat == sorted(flat, reverse=True)
+    for first, end in ((0, 2), (2, 6), (6, 8)):  # windows, of 2 batches, then 4, then what is left
+        window = [length for batch in lengths[first:end] for length in batch]
+        assert window == sorted(window, reverse=True)
 
 
 def test_only_models_that_say_so_see_the_target(tmp_path: Path) -> None:
@@ -383,6 +384,17 @@ def test_queries_on_one_picture_stand_together(tmp_path: Path) -> None:
     with run_of(tmp_path) as run:
         answer(model, select(mingled), ELICITATION, run, batch_size=10)
     assert [len({int(each[1:]) % 3 for each in batch}) for batch in model.batches] == [1, 1, 1]
+
+
+def test_queries_on_one_picture_are_prepared_next_to_each_other(tmp_path: Path) -> None:
+    """Wherever they stand in the dataset: what is prepared for one of them is still there for the others."""
+    pictures = [Media.image(picture(index)) for index in range(3)]
+    mingled = [Sample(f"s{index}", pictures[index % 3], f"q{index}", CountTarget(0)) for index in range(9)]
+    model = Model()
+    with run_of(tmp_path) as run:
+        answer(model, select(mingled), ELICITATION, run, workers=1)
+        assert [row.sample_id for row in rows(run)] == [f"s{index}" for index in range(9)]
+    assert model.prepared == [f"s{index}" for index in (0, 3, 6, 1, 4, 7, 2, 5, 8)]
 
 
 # --- drawing --------------------------------------------------------------------------------------

@@ -139,6 +139,7 @@ benchmark = DatasetBenchmark(
         files=(PARQUET,),
         size_bytes=3_154_059,
         links=_links,
+        split="test",
     ),
     elicitations={
         "paper": Elicitation("paper", "{drawn}", max_new_tokens=192),

@@ -23,6 +23,8 @@ from mpeval.parsing import lmms_eval, pointarena
 from mpeval.scorers import PointAccuracy
 from mpeval.types import Card, Elicitation, ProtocolSpec, Sample, UnreadableTarget
 
+from . import official
+from .official import BLOCK
 from .scorers import LmmsEvalAccuracy, PointBenchAccuracy
 from .target import read_target
 
@@ -66,10 +68,15 @@ def _rows_with_a_mask(folder: Path) -> Iterable[tuple[str, Any]]:
 
 
 def _wordings(row: Row) -> dict[str, str]:
-    """What lmms-eval asks: the request without blanks around it, and that in Qwen's words."""
-    asked = row.user_input.strip()
+    """What lmms-eval asks: the request without blanks around it, and that in Qwen's words; and what the benchmark's own
+    script wants of a family of models."""
+    asked, counting = row.user_input.strip(), row.category == "counting"
     every = ", You should point to all the objects in the image that are mentioned in the question."
-    return {"stripped": asked, "pointing": f"pointing: {asked}{every if row.category == 'counting' else ''}"}
+    return {
+        "stripped": asked,
+        "pointing": f"pointing: {asked}{every if counting else ''}",
+        **official.wordings(counting),
+    }
 
 
 _TUPLES = (
@@ -114,14 +121,15 @@ benchmark = DatasetBenchmark(
     source=DataSource("PointArena/pointarena-data", files=("data.json", *ARCHIVES), archives=ARCHIVES),
     elicitations={
         "paper": Elicitation("paper", max_new_tokens=256),
-        # The blanks are the source's: its prompt is an indented block.
-        "official": Elicitation("official", f"\n{' ' * 12}pointing: {{query}}\n{' ' * 12}\n{' ' * 12}", 200),
+        "official": Elicitation("official", f"\n{BLOCK}pointing: {{query}}\n{BLOCK}\n{BLOCK}", 200),
+        **official.ELICITATIONS,
         "lmms-eval": Elicitation("lmms-eval", _TUPLES, 256),
         "lmms-eval-json": Elicitation("lmms-eval-json", _JSON, 256),
     },
     scorers={
         "paper": replace(PointAccuracy.paper(), headline="macro_accuracy_by_category", macros=("category",)),
         "official": PointBenchAccuracy("official", pointarena.points, "truncate", first_alone=True),
+        **official.SCORERS,
         "lmms-eval": LmmsEvalAccuracy("lmms-eval", lmms_eval.tuple_points),
         "lmms-eval-json": LmmsEvalAccuracy("lmms-eval-json", lmms_eval.json_points),
         "strict": PointBenchAccuracy(),
@@ -148,6 +156,7 @@ benchmark = DatasetBenchmark(
             ),
             verified=True,
         ),
+        **official.protocols(_MASK_DIFFERS),
         "lmms-eval": ProtocolSpec(
             "lmms-eval",
             "lmms-eval",

@@ -14,6 +14,10 @@ Reader = Callable[[str, Size], Sequence[tuple[float, float]]]
 """Text and a width and height -> points in pixels of that size."""
 
 
+MOLMO_FORMS = ("attributes-percent", "molmo2-coords", *BESIDE_THE_TEXT)
+"""How no model of another family writes points."""
+
+
 @dataclass(frozen=True)
 class PointBenchAccuracy:
     """1 where there is a point, all points lie in the mask and, in `counting`, there are as many as things; else 0.
@@ -28,6 +32,8 @@ class PointBenchAccuracy:
     rounding: Rounding = "floor"
     first_alone: bool = False
     """Outside of `counting` further points are not looked at."""
+    not_read: tuple[str, ...] = ()
+    """Forms of which the adapter's points count, since the source's reader is for models that write otherwise."""
     headline: str = "accuracy"
     macros: tuple[str, ...] = ("category",)
 
@@ -41,7 +47,7 @@ class PointBenchAccuracy:
             raise wrong_target(self.name, target)
         # Bits and dark palettes are empty to the sources that look at stored values; here white is inside.
         mask = target.grey if self.read is None and target.grey and area(target.mask) == 0 else target.mask
-        points = _points(prediction, self.read, size, size)
+        points = _points(prediction, None if prediction.form in self.not_read else self.read, size, size)
         wanted = points[:1] if self.first_alone and target.count is None else points
         hit = all_in_mask(wanted, mask, size, self.rounding) and target.count in (None, len(wanted))
         return sample_score({"accuracy": float(hit)}, hit, _unread(points, prediction))

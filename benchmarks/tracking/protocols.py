@@ -33,14 +33,29 @@ STRICT = ProtocolSpec(
     "the object whose mask covers it, in frames where that object is there",
 )
 
+DAVIS = ProtocolSpec(
+    "official",
+    elicitation="paper",
+    scorer="official",
+    source="davisvideochallenge/davis2017-evaluation at ac7c43f, task 'unsupervised', as wjn922/ReferFormer at 06fc218 "
+    "runs it (eval_davis.py, inference_davis.py; issue 30: the mean of four sets of expressions)",
+    differs="J and F alone, by object over all frames. All objects of a video that one set of expressions means are "
+    "one prediction: a pixel of several is the first one's, and masks are paired with objects so that J&F is largest, "
+    "whichever expression they answer. True masks are the rows' (DAVIS/Annotations); the scripts take those drawn anew "
+    "for that task (DAVIS/Annotations_unsupervised; arXiv 1905.00737): numbers published so are not quite these. Needs "
+    "masks ('mpeval segment')",
+    verified=True,
+)
+
 LMMS_EVAL = ProtocolSpec(
     "lmms-eval",
     elicitation="lmms-eval",
     scorer="lmms-eval",
     source="EvolvingLMMs-Lab/lmms-eval at 75571cf, lmms_eval/tasks/rvos/utils.py",
-    differs="looks at frames with a true point alone, so that points elsewhere cost nothing; F1 goes by place as the "
-    "paper's does, HOTA by object; reads coordinates of one to four digits and cuts their decimals; its second step "
-    "makes the masks with sam2.1-hiera-large and tells a mask HOTA of the union of objects, which mask_HOTA is not",
+    differs="looks at frames with a true point alone, so that points elsewhere cost nothing; J&F is of each expression "
+    "on its own, its objects united; F1 goes by place as the paper's does, HOTA by object; reads coordinates of one to "
+    "four digits and cuts their decimals; a second step makes the masks with sam2.1-hiera-large and tells a mask HOTA "
+    "of the union of objects, which mask_HOTA is not",
     verified=True,
 )
 
@@ -53,20 +68,18 @@ def scorers(*more: Scorer) -> dict[str, Scorer]:
 
 @dataclass(frozen=True)
 class MaskScore:
-    """J, F and J&F of the masks that a segmenter made; what was not segmented has none."""
+    """J, F and J&F of the union of objects, of the masks that a segmenter made."""
 
     name: str = "official"
     headline: str = "J&F"
-    macros: tuple[str, ...] = ()
 
     def score(self, target: Target, prediction: Prediction, size: Size) -> SampleScore:
-        """J&F, J, F; all 0 where the sample failed."""
+        """J&F, J, F. A failed answer has 0 in a run that was segmented; a run without masks has none of them."""
+        if prediction.error is not None:
+            values = {} if prediction.masks is None else dict.fromkeys(("J&F", "J", "F"), 0.0)
+            return sample_score(values, False, True)
         if not isinstance(target, TrackTarget):
             raise wrong_target(self.name, target)
-        if not target.known:
-            return sample_score({}, False, unreadable(prediction))
-        if prediction.error is not None:
-            return SampleScore(dict.fromkeys(("J&F", "J", "F"), 0.0), "format")
         values = mask_values(target, prediction, size)
         values.pop("mask_HOTA", None)
         return sample_score(values, values.get("J&F") == 1.0, unreadable(prediction))
@@ -76,4 +89,22 @@ class MaskScore:
     ) -> list[Metric]:
         from mpeval.metrics.averages import summarize
 
-        return summarize(scores, slices, clusters, self.macros)
+        return summarize(scores, slices, clusters)
+
+
+@dataclass(frozen=True)
+class ServerScore:
+    """Nothing: the truth is not public, and a challenge's server scores what is submitted."""
+
+    name: str = "server"
+    headline: str = "J&F"
+
+    def score(self, target: Target, prediction: Prediction, size: Size) -> SampleScore:
+        return sample_score({}, False, unreadable(prediction))
+
+    def summarize(
+        self, scores: Sequence[SampleScore], slices: Sequence[Mapping[str, str]], clusters: Sequence[str]
+    ) -> list[Metric]:
+        from mpeval.metrics.averages import summarize
+
+        return summarize(scores, slices, clusters)

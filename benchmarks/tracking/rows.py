@@ -10,21 +10,35 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import partial
+from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
+from msgspec import structs
 
-from mpeval.data.rows import parquet_rows, to_samples
+from mpeval.data.rows import NOT_READ, LazySample, parquet_rows, to_samples
 from mpeval.errors import SampleError, UserError
-from mpeval.types import RLE, Sample, TrackedObject, TrackTarget
+from mpeval.once import Once
+from mpeval.types import RLE, Group, Sample, TrackedObject, TrackTarget
 
 from .prompts import ASKED_FPS, drawn_prompt
 from .videos import VideoPlaces, media
 
+if TYPE_CHECKING:
+    import numpy as np
+
 Masks = list[dict[int, RLE]]
 """For each object frame -> mask, frames in which it is not seen left out."""
+
+
+Fps = Annotated[float, msgspec.Meta(gt=0, le=1000)]
+"""Frames a second."""
+Frames = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
+"""Of a video: their number, or one's place."""
+Side = Annotated[int, msgspec.Meta(ge=1, le=100_000)]
+"""Pixels."""
 
 
 class RowPoint(msgspec.Struct):
@@ -42,10 +56,10 @@ class Row(msgspec.Struct):
     video: str
     """Its folder or file, without the suffix."""
     expression: str
-    fps: float
+    fps: Fps
     """Of the frames that there are; answers are asked at `sampling_fps`."""
-    width: int
-    height: int
+    width: Side
+    height: Side
     frame_trajectories: list[RowFrame] | str | None = None
     """The points of each object once a second; a mirror of the data holds them as JSON."""
     mask_id: list[str] = []
@@ -54,7 +68,7 @@ class Row(msgspec.Struct):
     """Its name in the mirror."""
     qid: str | int = ""
     """The expression's number within its video."""
-    n_frames: int | None = None
+    n_frames: Frames | None = None
     obj_id: list[int] = []
     anno_id: list[str | int] = []
 
@@ -82,6 +96,8 @@ class Layout:
     videos: VideoPlaces
     masks: Callable[[Path, Row], Masks] | None
     """(folder, row) -> the masks of its objects in their order. Raises `SampleError`. None: they are not public."""
+    groups: Callable[[Sequence[Mapping[str, Any]]], Sequence[tuple[Group, str] | None]] | None = None
+    """Raw rows -> each one's group and the set of expressions that it is of (a slice), None for a row without."""
 
 
 def samples(folder: Path, layout: Layout) -> Iterable[Sample]:
@@ -95,18 +111,23 @@ def samples(folder: Path, layout: Layout) -> Iterable[Sample]:
         raise UserError(f"{folder} holds none of the {len(names)} videos: {layout.videos.by_hand}")
     named = [(row_id(row, index), row) for index, row in enumerate(rows)]
     indices = {sample_id: index for index, (sample_id, _) in enumerate(named)}
+    groups = layout.groups(rows) if layout.groups else [None] * len(rows)
 
     def make(sample_id: str, row: Row) -> Sample:
-        return Sample(
+        index = indices[sample_id]
+        group, of_set = groups[index] or (None, None)
+        slices = {"objects": str(len(row.objects)) if len(row.objects) < 3 else "3+"} if layout.masks else {}
+        return LazySample(
             sample_id,
-            media(folder, layout.videos, row.video, row.fps),
+            media(folder, layout.videos, row.video, row.fps, row.n_frames),
             row.expression,
-            _target(row, layout.masks(folder, row) if layout.masks else None),
-            {"objects": str(len(row.objects)) if len(row.objects) < 3 else "3+"} if layout.masks else {},
-            {"drawn": drawn_prompt(indices[sample_id], row.expression)},
+            NOT_READ,
+            {**slices, "set": of_set} if of_set else slices,
+            {"drawn": drawn_prompt(index, row.expression)},
+            partial(_read_target, folder, layout, row, group),
         )
 
-    return to_samples(named, Row, make, on_threads=True)
+    return to_samples(named, Row, make)
 
 
 def asked_rows(folder: Path, layout: Layout) -> list[dict[str, Any]]:
@@ -122,6 +143,11 @@ def asked_rows(folder: Path, layout: Layout) -> list[dict[str, Any]]:
 def row_id(row: Mapping[str, Any], index: int) -> str:
     """The dataset's own, else the row's place among those that are asked."""
     return str(row["id"]) if row.get("id") not in (None, "") else str(index)
+
+
+def _read_target(folder: Path, layout: Layout, row: Row, group: Group | None) -> TrackTarget:
+    masks = layout.masks(folder, row) if layout.masks else None
+    return structs.replace(_target(row, masks), group=group)
 
 
 def _target(row: Row, masks: Masks | None) -> TrackTarget:
@@ -161,14 +187,16 @@ def track_target(
         present = [name for name in by_name if name in names]
         for name in present:
             xy = by_name[name]
-            if len(xy) != 2:
-                raise SampleError(f"the point of object {name} in frame {number} is no pair: {list(xy)}")
+            if len(xy) != 2 or not all(map(isfinite, xy)):
+                raise SampleError(f"the point of object {name} in frame {number} is no pair of numbers: {list(xy)}")
             points[name][number] = (float(xy[0]), float(xy[1]))
         if not present or present != sorted(present, key=order.index):
             orders[number] = tuple(id_of[name] for name in present)
     objects = tuple(TrackedObject(id_of[name], points[name], own.get(name, {})) for name in order)
     length = frame_count or max((frame + 1 for _, mask in masks for frame in mask), default=0)
-    asked = tuple(range(0, length, max(int(fps) // ASKED_FPS, 1)))
+    # At 29.97 frames a second the answer at 1.0 s is frame 30; the release lists points of every 29th frame there.
+    seconds = (round(number / ASKED_FPS * fps) for number in range(int(length / fps * ASKED_FPS) + 1))
+    asked = tuple(dict.fromkeys(frame for frame in seconds if frame < length))
     return TrackTarget(objects, fps, tuple(range(length)), asked, orders)
 
 
@@ -231,29 +259,71 @@ def precomputed(folder: Path, places: Sequence[str], row: Row) -> Masks | None:
     return None
 
 
-@lru_cache(16)  # several expressions mean one object
 def drawn_masks(folder: Path, names: str, size: tuple[int, int], value: int, least: bool = False) -> dict[int, RLE]:
     """Frame -> mask, of one object's pictures, in order of their names.
 
     names: pattern. size: width, height, to which each is brought. value: of the object's pixels, of grey where `least`
-    (from this on), else of the palette. Raises `SampleError` where there are none, or one cannot be read.
+    (from this on), else of the palette. The pictures read last are remembered while they stay as they are. Raises
+    `SampleError` where there are none, or one cannot be read.
     """
+    try:
+        found = [(file, file.stat()) for file in sorted(folder.glob(names))]
+    except OSError as error:
+        raise SampleError(f"its masks cannot be read: {folder / names}: {error.strerror or error}") from error
+    if not found:
+        raise SampleError(f"its masks are not there: {folder / names}")
+    grey = value if least else None
+    key = str((size, grey, [(str(file), stat.st_mtime_ns, stat.st_size) for file, stat in found]))
+    return _DRAWN.get(key, lambda: _read_drawn([file for file, _ in found], size, grey)).objects.get(value, {})
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """What a video's pictures show: several expressions mean one object, or others in the same pictures."""
+
+    objects: dict[int, dict[int, RLE]]
+    """Pixels' value -> frame -> mask."""
+
+    @property
+    def nbytes(self) -> int:
+        return sum(len(mask.counts) + _BESIDE for masks in self.objects.values() for mask in masks.values())
+
+
+_BESIDE = 250
+"""Bytes that a mask takes beside its runs."""
+
+_DRAWN: Once[_Drawn] = Once(64 << 20)
+
+
+def _read_drawn(files: Sequence[Path], size: tuple[int, int], grey: int | None) -> _Drawn:
+    """grey: levels from this on are one object, and others none; None: each number of the palette but 0 is one."""
     import numpy as np
-    from PIL import Image
 
     from mpeval.masks import encode, resized
 
-    found = {}
-    files = sorted(folder.glob(names))
-    if not files:
-        raise SampleError(f"its masks are not there: {folder / names}")
+    objects: dict[int, dict[int, RLE]] = {}
     for number, file in enumerate(files):
-        try:
-            with Image.open(file) as picture:
-                drawn = np.asarray(picture.convert("L") if least else picture)
-        except Exception as error:  # a damaged file makes Pillow's decoders raise nearly anything
-            raise SampleError(f"cannot read the mask {file}: {error}") from error
-        inside = resized(drawn >= value if least else drawn == value, size[::-1])
-        if inside.any():
-            found[number] = encode(inside)
-    return found
+        values = resized(_values(file, grey is not None), size[::-1])
+        if grey is None:
+            masks = {int(value): values == value for value in np.flatnonzero(np.bincount(values.ravel())) if value}
+        else:
+            inside = values >= grey
+            masks = {grey: inside} if inside.any() else {}
+        for value, mask in masks.items():
+            objects.setdefault(value, {})[number] = encode(mask)
+    return _Drawn(objects)
+
+
+def _values(file: Path, grey: bool) -> np.ndarray:
+    """A picture's levels of grey or its palette's numbers, uint8 [height, width]. Raises `SampleError`."""
+    import numpy as np
+    from PIL import Image
+
+    try:
+        with Image.open(file) as picture:
+            values = np.asarray(picture.convert("L") if grey else picture, np.uint8)
+    except Exception as error:  # a damaged file makes Pillow's decoders raise nearly anything
+        raise SampleError(f"cannot read the mask {file}: {error}") from error
+    if values.ndim != 2:
+        raise SampleError(f"the mask {file} is a picture in colours: one with a palette is expected")
+    return values

@@ -10,6 +10,9 @@ from .layout import headings_over, remarks
 WIDE = 8
 """Columns beyond which type and gaps are small and intervals are left out."""
 
+FIT = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
+"""A table that is wider than the page, with intervals or long names, becomes as wide as that."""
+
 _ALONE = r"""% Compiles as it is; in a document that loads booktabs and graphicx, \input it.
 \ifdefined\toprule\else
 \documentclass{article}
@@ -56,13 +59,14 @@ def _table(table: Table) -> str:
         rf"\caption{{{escape('. '.join(part for part in (table.title, table.source) if part))}.}}",
         r"\smallskip",
         r"\scriptsize\setlength{\tabcolsep}{2.5pt}" if wide else r"\small",
+        FIT,
         rf"\begin{{tabular}}{{l{'r' * len(table.columns)}}}",
         r"\toprule",
         *_header(table),
         r"\midrule",
         *body,
         r"\bottomrule",
-        r"\end{tabular}",
+        r"\end{tabular}}",
     ]
     below = [(rf"$^{{\mathrm{{{_sign(sign)}}}}}$ " if sign else "") + escape(text) for sign, text in remarks(table)]
     if below:

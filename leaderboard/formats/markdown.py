@@ -50,7 +50,8 @@ def _cell(cell: Cell) -> str:
     elif cell.second:
         text = f"<ins>{text}</ins>"
     signs = escape(" ".join(cell.footnotes))
-    more = f" ({uncertainty(cell)})" if uncertainty(cell) else ""
+    # On a line of its own that does not break, so that values stay in line below each other.
+    more = f"<br>{uncertainty(cell)}".replace(" ", "&nbsp;") if uncertainty(cell) else ""
     return text + (f"<sup>{signs}</sup>" if signs else "") + more
 
 

@@ -83,7 +83,8 @@ def build_site(
 
     runs: a folder above runs; None: published numbers alone. media: None leaves pictures out where the benchmark's
     licence forbids passing them on, and makes them small elsewhere. data_dir: where the benchmarks' data lie.
-    Raises `UserError` for a place that is not ours to replace, for runs that cannot be read, and where there are none.
+    Runs that cannot be read or scored are left out and named. Raises `UserError` for a place that is not ours to
+    replace, and where there are no runs.
     """
     built = Built()
     settings = settings_of(runs, media, data_dir)
@@ -91,8 +92,8 @@ def build_site(
         copy_assets(folder)
         found = _find(runs, built) if runs else []
         pictures = _write_sets(folder, found, media, data_dir, progress, built)
-        lines, paired = _write_runs(folder, found, progress)
-        _write_index(folder, found, lines, paired, pictures, runs)
+        found, lines, paired = _write_runs(folder, found, progress, built)
+        _write_index(folder, found, lines, paired, pictures)
         now = datetime.now(UTC).isoformat(timespec="seconds")
         (folder / MARKER).write_bytes(msgspec.json.encode(Marker(mpeval.__version__, now, settings)))
         built.runs = len(found)
@@ -103,19 +104,22 @@ def build_site(
 
 
 def _find(runs: Path, built: Built) -> list[_Found]:
-    """All runs whose benchmark is installed, each with the set of samples that it belongs to."""
+    """All runs that can be read and whose benchmark is installed, each with the set of samples that it belongs to.
+
+    One that is damaged, or is just being begun, takes nothing away from the others.
+    """
     found: list[_Found] = []
     sets: list[SampleSet] = []
     taken: set[str] = set()
     for path in find_runs([runs]):
-        manifest = read_manifest(path)
-        with Run.read(path) as run:
-            rows = list(run.rows())
-            try:
-                benchmark = benchmark_of(manifest, rows)
-            except UserError as error:
-                built.notes.append(f"{path} left out: {error}")
-                continue
+        try:
+            manifest = read_manifest(path)
+            with Run.read(path) as run:
+                rows = list(run.rows())
+            benchmark = benchmark_of(manifest, rows)
+        except UserError as error:
+            built.notes.append(f"{path} left out: {error}")
+            continue
         revision = str(manifest.identity["benchmark"]["revision"])
         samples = find_set(sets, manifest.benchmark, slug(Path(manifest.benchmark).name), revision, rows)
         id_ = run_id(manifest, taken)
@@ -153,25 +157,33 @@ def _write_sets(
 
 
 def _write_runs(
-    folder: Path, found: Sequence[_Found], progress: Progress
-) -> tuple[list[dict[str, Any]], dict[str, list[Paired]]]:
-    """Each run's shards; gives their lines in the index, and set -> values to compare."""
+    folder: Path, found: Sequence[_Found], progress: Progress, built: Built
+) -> tuple[list[_Found], list[dict[str, Any]], dict[str, list[Paired]]]:
+    """The shards of each run that can be scored; gives these runs, their lines in the index, and set -> values to
+    compare.
+    """
+    kept: list[_Found] = []
     lines: list[dict[str, Any]] = []
     paired: dict[str, list[Paired]] = {}
     if not found:
-        return lines, paired
+        return kept, lines, paired
     with progress("runs", len(found)) as advance:
         for each in found:
-            with Run.read(each.path) as run:
-                rows = [row for row in run.rows() if row.sample_id in each.samples.samples]
-                scored = score_run(run, each.id, each.benchmark, rows)
+            advance(1)
+            try:
+                with Run.read(each.path) as run:
+                    rows = [row for row in run.rows() if row.sample_id in each.samples.samples]
+                    scored = score_run(run, each.id, each.benchmark, rows)
+            except UserError as error:
+                built.notes.append(f"{each.path} left out: {error}")
+                continue
+            kept.append(each)
             lines.append(write_run(folder, scored, each.benchmark, each.samples))
             default = next(iter(each.benchmark.protocols))
             values = paired_values(scored, default, each.samples.numbers())
             if values:
                 paired.setdefault(each.samples.id, []).append(values)
-            advance(1)
-    return lines, paired
+    return kept, lines, paired
 
 
 def _write_index(
@@ -180,11 +192,10 @@ def _write_index(
     lines: Sequence[dict[str, Any]],
     paired: dict[str, list[Paired]],
     pictures: dict[str, Pictures],
-    runs: Path | None,
 ) -> None:
     """Tables, benchmarks and the index of everything."""
     specs, published = load_specs(), load_published()
-    measured = measure([runs], specs).runs if found and runs else []
+    measured = measure([each.path for each in found], specs).runs if found else []
     run_ids = {str(each.path): each.id for each in found}
     tables = []
     for spec in specs:

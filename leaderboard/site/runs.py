@@ -14,6 +14,7 @@ from mpeval.manifest import Manifest, identity_hash
 from mpeval.scorers.counts import CountAccuracy
 from mpeval.scoring import sample_scores, with_masks
 from mpeval.store import Row, Run
+from mpeval.text import shortened
 from mpeval.types import Benchmark, CountTarget, Metric, ProtocolSpec, SampleScore, Scorer
 
 from .folder import write_shard
@@ -57,9 +58,16 @@ class Paired(msgspec.Struct, frozen=True):
     clusters: list[str]
 
 
+LONGEST_PART = 70
+NAMED = 20
+LONGEST_FAILURE = 300
+"""Failed samples that a run's page names, and characters of their ids and errors."""
+
+
 def slug(*parts: str) -> str:
     """Parts of a name as a file's name and a link: `molmo2-tiny--demo-points`."""
-    return "--".join(re.sub(r"[^a-z0-9.]+", "-", part.lower()).strip("-.") or "x" for part in parts)
+    # Cut, for a file's name has room for 255 letters.
+    return "--".join(re.sub(r"[^a-z0-9.]+", "-", part.lower())[:LONGEST_PART].strip("-.") or "x" for part in parts)
 
 
 def run_id(manifest: Manifest, taken: set[str]) -> str:
@@ -101,14 +109,18 @@ def write_run(folder: Path, scored: ScoredRun, benchmark: Benchmark, samples: Sa
                 "metrics": [_metric(each) for each in sorted(metrics, key=_bin)],
             }
         )
-    line = _line(scored, protocols[0], samples)
+    line = _line(scored, protocols[0], samples, benchmark.card.size)
     write_shard(
         folder,
         f"runs/{scored.id}/run",
         {
             **line,
             "protocols": protocols,
-            "failures": [[row.sample_id, row.prediction.error] for row in rows if row.prediction.error][:20],
+            "failures": [
+                [shortened(row.sample_id, LONGEST_FAILURE), shortened(row.prediction.error, LONGEST_FAILURE)]
+                for row in rows
+                if row.prediction.error
+            ][:NAMED],
             "counts": _counts(scored),
             "sizes": _by_size(protocols[0]),
             "manifest": msgspec.to_builtins(manifest),
@@ -118,8 +130,8 @@ def write_run(folder: Path, scored: ScoredRun, benchmark: Benchmark, samples: Sa
     return line
 
 
-def _line(scored: ScoredRun, own: dict[str, Any], samples: SampleSet) -> dict[str, Any]:
-    """A run in the index."""
+def _line(scored: ScoredRun, own: dict[str, Any], samples: SampleSet, size: int | None) -> dict[str, Any]:
+    """A run in the index. size: samples of the whole benchmark, where it is known."""
     rows, manifest = scored.rows, scored.manifest
     headline = next((each for each in own["metrics"] if each[0] == own["headline"] and each[5] is None), None)
     tokens = sum(row.prediction.generated_tokens or 0 for row in rows)
@@ -137,7 +149,7 @@ def _line(scored: ScoredRun, own: dict[str, Any], samples: SampleSet) -> dict[st
         "value": headline[1] if headline else None,
         "interval": headline[2:4] if headline and headline[2] is not None else None,
         "samples": len(rows),
-        "expected": manifest.expected,
+        "of": max(manifest.expected, size or 0),
         "shard": str(manifest.shard) if manifest.shard else None,
         "masks_by": scored.masks_by,
         "failed": sum(row.prediction.error is not None for row in rows),

@@ -21,7 +21,7 @@ def site_table(
     """A table's shard. run_ids: a run's folder -> its id on the site.
 
     Cells: t text, v value, s status (absent: published), b 1 best or 2 second, p index into `declared`, and of a run
-    i interval, n samples, w why, r run, c protocol.
+    i interval, n samples, part `24 of 252 samples` where that is not all, w why, r run, c protocol.
     """
     spec = msgspec.structs.replace(spec, transposed=False, corner="Model")
     table = build_table(spec, published, runs)
@@ -90,6 +90,7 @@ def _measured_row(row: Row, run_ids: Mapping[str, str]) -> dict[str, Any]:
         fields = _cell(cell)
         if cell.source:
             fields |= {"s": cell.status, "n": cell.count, "w": cell.why, "c": cell.protocol}
+            fields |= {"part": cell.part} if cell.part else {}
             fields |= {"f": " ".join(cell.footnotes)} if cell.footnotes else {}
             fields |= {"i": [round(end, 2) for end in cell.interval]} if cell.interval else {}
             fields |= {"r": run_ids[cell.source]} if cell.source in run_ids else {}

@@ -1,4 +1,4 @@
-"""`mpeval run --dry-run`: what would be run, what is missing, what memory it takes. Loads no model."""
+"""`mpeval run --dry-run`: what would be run, what is missing, what memory it takes. Loads no weights, sends nothing."""
 
 from __future__ import annotations
 
@@ -74,6 +74,9 @@ def dry_run(
 
 
 def _model(entry: ModelEntry, argument: str | None, options: ModelOptions) -> ModelPlan:
+    """Raises `UserError` for what a run would stop at: files that are damaged, settings that cannot be."""
+    if entry.weight_bytes is None:
+        entry.load(argument, options)  # without weights this is light, and the check
     size = entry.weight_bytes(argument, options) if entry.weight_bytes else None
     return ModelPlan(entry.name, size, weights_missing=entry.weight_bytes is not None and size is None)
 

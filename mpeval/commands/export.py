@@ -1,4 +1,4 @@
-"""`mpeval export`: a run as JSON lines or Parquet, one row a sample, or as the archive that a challenge takes."""
+"""`mpeval export`: a run as JSON lines or Parquet, as a challenge's archive, or its scores for the Hub."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import msgspec
 from mpeval.errors import UserError
 from mpeval.store import Row, Run, find_run
 
-FORMS = ("jsonl", "parquet", "submission")
+FORMS = ("jsonl", "parquet", "submission", "hf", "hf-results")
+FOR_A_FILE = ("parquet", "submission")
 
 
 @click.command(name="export")
@@ -20,22 +21,46 @@ FORMS = ("jsonl", "parquet", "submission")
 @click.option("--format", "form", type=click.Choice(FORMS), default="jsonl", show_default=True)
 @click.option("--to", type=click.Path(path_type=Path), metavar="FILE", help="Else standard output.")
 @click.option("--data-dir", metavar="DIR", type=click.Path(), help="Where datasets lie; only a submission needs it.")
-def command(run: Path, form: str, to: Path | None, data_dir: str | None) -> None:
-    """Write a run as JSON lines or Parquet, or the archive of its masks that a challenge's server scores.
+@click.option("--protocol", metavar="P", help="For hf: a protocol or 'all'. Default: the run's own.")
+@click.option("--source-url", metavar="URL", help="For hf: where the run or its page can be seen.")
+@click.option("--task-id", metavar="ID", help="For hf-results: the task in the dataset's eval.yaml on the Hub.")
+def command(
+    run: Path,
+    form: str,
+    to: Path | None,
+    data_dir: str | None,
+    protocol: str | None,
+    source_url: str | None,
+    task_id: str | None,
+) -> None:
+    """Write a run as JSON lines or Parquet, the archive of its masks that a challenge's server scores, or its scores
+    for the Hub.
 
     RUN is a run's folder, or one above it that holds no other.
     One row a sample: id, position, media hash, size, prompt, target, slices and prediction with its raw text. In
     Parquet, target, slices and points are JSON strings.
+    With hf: a model card's metadata with the scores, added to the card where --to names one. With hf-results: a file
+    for a model's .eval_results/. Both want a run of the full split.
     """
-    if form != "jsonl" and to is None:
+    if form in FOR_A_FILE and to is None:
         raise UserError(f"{form} is not for a terminal: give a file with --to FILE")
+    _check_options(form, protocol, source_url, task_id)
     with Run.read(find_run(run)) as opened:
         if form == "submission":
             assert to is not None
             _write_submission(opened, to, data_dir)
             return
         try:
-            if form == "parquet":
+            if form == "hf":
+                from mpeval.model_card import card_text
+
+                there = to.read_bytes().decode("utf-8-sig") if to and to.exists() else ""
+                _write_text(card_text(opened, protocol, source_url, there), to)
+            elif form == "hf-results":
+                from mpeval.model_card import results_file
+
+                _write_text(results_file(opened, protocol, source_url, str(task_id)), to)
+            elif form == "parquet":
                 assert to is not None
                 _write_parquet(opened, to)
             elif to is None:
@@ -46,8 +71,30 @@ def command(run: Path, form: str, to: Path | None, data_dir: str | None) -> None
                     file.writelines(_lines(opened))
         except BrokenPipeError:  # `mpeval export RUN | head`: click ends the process without a word
             raise
-        except OSError as error:
-            raise UserError(f"cannot write {to}: {error.strerror or error}") from error
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise UserError(f"cannot write {to}: {reason}") from error
+
+
+def _check_options(form: str, protocol: str | None, source_url: str | None, task_id: str | None) -> None:
+    if form not in ("hf", "hf-results") and (protocol or source_url):
+        raise UserError(f"--protocol and --source-url are for --format hf and hf-results, not for {form}")
+    if form == "hf-results" and not task_id:
+        raise UserError("hf-results names a task of the dataset's eval.yaml on the Hub: give --task-id ID")
+    if form != "hf-results" and task_id:
+        raise UserError(f"--task-id is for --format hf-results, not for {form}")
+    if source_url is not None and not source_url.startswith(("https://", "http://")):
+        raise UserError(f"--source-url {source_url} is no address: it begins with https://")
+
+
+def _write_text(text: str, to: Path | None) -> None:
+    """To a file in one step: a card that is there is never half of it."""
+    if to is None:
+        click.echo(text, nl=not text.endswith("\n"))
+        return
+    temporary = to.with_name(f"{to.name}.tmp")
+    temporary.write_text(text if text.endswith("\n") else f"{text}\n", "utf-8", newline="")
+    temporary.replace(to)
 
 
 def _write_submission(run: Run, to: Path, data_dir: str | None) -> None:

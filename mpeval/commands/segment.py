@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import click
+from msgspec import structs
 
 from mpeval import report
 from mpeval.errors import SampleError, UserError
@@ -46,8 +47,9 @@ def _segment(path: Path, segmenter: Segmenter, data_dir: str | None) -> int:
     """Segment one run; returns how many samples failed."""
     failed = 0
     with Run.read(path) as run, MaskStore.write(path) as store:
-        rows = list(run.rows())
+        rows = [_without_truth(row) for row in run.rows()]
         media = _media(run, rows, data_dir)
+        store.begin(segmenter.name, segmenter.identity())
         answers = [row for row in rows if row.prediction.error is None]
         with report.progress(f"{segmenter.name} on {path}", len(answers)) as advance:
             for row in answers:
@@ -61,6 +63,14 @@ def _segment(path: Path, segmenter: Segmenter, data_dir: str | None) -> int:
         told = f"mpeval: {failed} of {len(answers)} samples of {path} NOT segmented; the same command tries them again"
         print(told, file=sys.stderr)
     return failed
+
+
+def _without_truth(row: Row) -> Row:
+    """The true masks of a whole run take much memory, and a segmenter never looks at them."""
+    if not isinstance(row.target, TrackTarget):
+        return row
+    target, answer = TrackTarget((), row.target.fps), structs.replace(row.prediction, masks=None)
+    return structs.replace(row, target=target, prediction=answer)
 
 
 def _media(run: Run, rows: list[Row], data_dir: str | None) -> dict[str, Media]:
@@ -80,6 +90,6 @@ def _segment_row(row: Row, media: Media | None, store: MaskStore, segmenter: Seg
         raise SampleError("its video has changed since the run; give the data of the run with --data-dir")
     prompts = point_prompts(row.prediction.points, row.target.fps, media.clip.frame_count, media.clip.size)
     content = content_key(segmenter.identity(), media.sha256, media.span, prompts)
-    if not store.has(row.sample_id, segmenter.name, content):
-        masks = segmenter.segment(media.clip, prompts)
-        store.put(row.sample_id, segmenter.name, content, answer_key(row.prediction.points), masks)
+    answer = answer_key(row.prediction.points)
+    if not store.has(row.sample_id, segmenter.name, content, answer):
+        store.put(row.sample_id, segmenter.name, content, answer, segmenter.segment(media.clip, prompts))

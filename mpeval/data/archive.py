@@ -26,9 +26,15 @@ def normal(name: str) -> str:
     return unicodedata.normalize("NFC", str(PurePosixPath(name.replace("\\", "/"))))
 
 
+LONGEST_NAME = 240
+"""Bytes of a name within a folder: file systems take 255, and suffixes come on top."""
+
+
 def is_inside(name: str) -> bool:
-    """Whether a relative path stays below the folder that it is put into, on any system."""
+    """Whether a relative path stays below the folder that it is put into, on any system that can have it at all."""
     path = PurePosixPath(normal(name))
+    if "\0" in name or any(len(part.encode("utf-8", "replace")) > LONGEST_NAME for part in path.parts):
+        return False
     return not path.is_absolute() and ".." not in path.parts and not re.match("[A-Za-z]:", str(path))
 
 

@@ -15,12 +15,33 @@ import msgspec
 from mpeval.data.columns import PICTURES
 from mpeval.errors import SampleError, UserError
 from mpeval.media import Media
-from mpeval.types import Sample, UnreadableTarget
+from mpeval.types import Sample, Target, UnreadableTarget
 
 if TYPE_CHECKING:
     import pyarrow.parquet
 
 R = TypeVar("R")
+
+
+class LazySample(Sample, frozen=True):
+    """A sample whose target is read when it is asked for, anew each time: masks in many pictures take long to read.
+
+    Made with `NOT_READ` in the target's place. A target that cannot be read (`SampleError`) is an `UnreadableTarget`.
+    """
+
+    read: Callable[[], Target] | None = None
+
+    @property  # type: ignore[misc]
+    def target(self) -> Target:
+        if self.read is None:
+            return NOT_READ
+        try:
+            return self.read()
+        except SampleError as error:
+            return UnreadableTarget(_unicode(str(error)))
+
+
+NOT_READ = UnreadableTarget("it was not read")
 
 
 def to_samples(

@@ -55,6 +55,8 @@ class DataSource:
     """Patterns of videos, files or folders of pictures, that come from elsewhere; one of them must match."""
     links: Callable[[Path], Iterable[Link]] | None = None
     """Folder -> the files that the dataset only links to."""
+    split: str | None = None
+    """The repository's name for the part that is asked; None: it has no splits, or one alone without a name."""
 
 
 @dataclass(frozen=True)

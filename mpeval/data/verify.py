@@ -18,7 +18,7 @@ from mpeval.data.record import digest_of, read_dead_links, read_record
 from mpeval.data.source import DatasetBenchmark, unfetched_links
 from mpeval.errors import SampleError
 from mpeval.media import Media
-from mpeval.types import Card, Sample, UnreadableTarget
+from mpeval.types import Card, Sample, Target, UnreadableTarget
 
 Kind = Literal["changed file", "refused member", "dead link", "count", "duplicate id", "row", "picture", "target"]
 
@@ -76,26 +76,32 @@ def _samples(samples: Sequence[Sample], progress: Callable[[int], None]) -> list
     found: dict[int, Finding] = {}
     pictures: dict[str, list[int]] = {}
     for index, sample in enumerate(samples):
-        if isinstance(sample.target, UnreadableTarget):
-            found[index] = Finding("row", sample.id, sample.target.reason)
-            progress(1)
-        else:
-            # Bytes have no name to know them by again.
-            names = [str(each) for each in sample.media.sources if not isinstance(each, bytes)]
-            key = f"{' '.join(names)} {sample.media.span or ''}" if names else sample.id
-            pictures.setdefault(key, []).append(index)
+        # Bytes have no name to know them by again.
+        names = [str(each) for each in sample.media.sources if not isinstance(each, bytes)]
+        key = f"{' '.join(names)} {sample.media.span or ''}" if names else sample.id
+        pictures.setdefault(key, []).append(index)
 
     def look(indices: list[int]) -> dict[int, Finding]:
-        of_picture = [samples[index] for index in indices]
+        findings: dict[int, Finding] = {}
+        targets: dict[int, Target] = {}
+        for index in indices:
+            target = samples[index].target  # once: it may have to be read
+            if isinstance(target, UnreadableTarget):
+                findings[index] = Finding("row", samples[index].id, target.reason)
+            else:
+                targets[index] = target
+        if not targets:
+            return findings
+        media = samples[next(iter(targets))].media
         try:
-            size = _decoded_size(of_picture[0].media)
+            size = _decoded_size(media)
         except Exception as error:  # as in a run, whatever a decoder raises is this sample's
             what = str(error) if isinstance(error, SampleError) else f"{type(error).__name__}: {error}"
-            return {index: Finding("picture", samples[index].id, what) for index in indices}
-        cut = of_picture[0].media.clip.fault if of_picture[0].media.kind == "video" else None
-        faults = [cut or target_fault(sample.target, size) for sample in of_picture]
-        return {
-            index: Finding("target", samples[index].id, fault) for index, fault in zip(indices, faults) if fault
+            return findings | {index: Finding("picture", samples[index].id, what) for index in targets}
+        cut = media.clip.fault if media.kind == "video" else None
+        faults = {index: cut or target_fault(target, size) for index, target in targets.items()}
+        return findings | {
+            index: Finding("target", samples[index].id, fault) for index, fault in faults.items() if fault
         }
 
     for indices, findings in in_parallel(look, list(pictures.values()), min(8, os.cpu_count() or 1)):

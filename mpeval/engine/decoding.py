@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from mpeval.engine.cache import Steps
+from mpeval.engine.attention import Steps
 from mpeval.engine.model import NO_MORE_POINTS, VisionLanguageModel
 from mpeval.grounding.constraints import (
     Choice,
@@ -28,6 +28,10 @@ Rows = TypeVar("Rows", Choice, PointerState)
 Prefix = tuple[str, tuple[int, ...]]
 """Which media, and the prompt's ids up to their end."""
 
+SPANS = {"cpu": 64}
+"""Positions that a step reads are rounded up to a multiple of this; elsewhere `LONG_SPAN`, since a step that was
+captured knows one span only."""
+LONG_SPAN = 256
 GROWTH = 1.25
 """A cache that must grow, because a longer sample came, grows by this at least: the next may be longer still."""
 
@@ -54,7 +58,10 @@ class GenerationInput:
 
 
 class Decoding:
-    """Samples at work, each in a slot of one cache."""
+    """Samples at work, each in a slot of one cache.
+
+    Tensors stay where they are and are written in place, so that a captured step finds them again.
+    """
 
     def __init__(self, model: VisionLanguageModel, slots: int, capacity: int) -> None:
         """capacity: tokens of a prompt with its answer; grows where a longer sample comes."""
@@ -63,7 +70,8 @@ class Decoding:
         self.model = model
         self.cache = model.new_cache(slots, capacity)
         self.memory = None if heads is None else PointerMemory(heads, slots, model.dtype)
-        self.state = PointerState.initial(nothing.bool(), nothing)
+        self.state = apart(PointerState.initial(nothing.bool(), nothing))
+        self.rows = torch.arange(slots, device=device)
         self.lengths = nothing.clone()
         """[slots]: tokens in the cache."""
         self.alive = nothing.bool()
@@ -88,6 +96,22 @@ class Decoding:
     def keys(self) -> PointerKeys | None:
         return None if self.memory is None else self.memory.first(self.slots)
 
+    @property
+    def span(self) -> int:
+        """Positions that the next step reads: as many as the longest sample takes, rounded up."""
+        longest = max(n for n, busy in zip(self.filled, self.busy, strict=True) if busy)
+        multiple = SPANS.get(self.lengths.device.type, LONG_SPAN)
+        return min(-(-(longest + 1) // multiple) * multiple, self.cache.capacity)
+
+    def fed(self) -> None:
+        """The host's account of a step: each sample at work is a token longer."""
+        self.filled = [n + busy for n, busy in zip(self.filled, self.busy, strict=True)]
+
+    @property
+    def held(self) -> tuple[object, ...]:
+        """What a captured step has the addresses of, and what may be replaced by something larger."""
+        return (self.cache.keys, None if self.memory is None else self.memory.keys)
+
     def make_room(self, capacity: int) -> None:
         """Grow the cache where it holds fewer tokens a slot."""
         if capacity > self.cache.capacity:
@@ -111,8 +135,8 @@ class Decoding:
             if target != source:
                 self.copy_prefix(source, target, self.filled[source])
         index = torch.tensor(slots, device=self.lengths.device)
-        self.lengths, self.alive, self.hidden = (t[index] for t in (self.lengths, self.alive, self.hidden))
-        self.state = take(self.state, index)
+        self.lengths, self.alive = front(self.lengths, index), front(self.alive, index)
+        self.rows, self.state = self.rows[: len(slots)], front_rows(self.state, index)
         self.filled = [self.filled[slot] for slot in slots]
         self.busy = [self.busy[slot] for slot in slots]
         self.prefixes = [self.prefixes[slot] for slot in slots]
@@ -133,29 +157,31 @@ def feed(model: VisionLanguageModel, decoding: Decoding, choice: Choice, constra
 
     Slots without a sample at work are run along: what they write lies behind what they hold, and nobody reads it.
     """
+    advance(model, decoding, choice, constraints, decoding.span)
+    decoding.fed()
+
+
+def advance(
+    model: VisionLanguageModel, decoding: Decoding, choice: Choice, constraints: Constraints | None, span: int
+) -> None:
+    """`feed` as the device sees it: no number of it comes from the host but `span`."""
     keys = decoding.keys
     x = _embed_choice(model, decoding, keys, choice)
-    longest = max(n for n, busy in zip(decoding.filled, decoding.busy, strict=True) if busy)
-    span = min(longest + 1, decoding.cache.capacity)
-    seen = None
-    if decoding.slots > 1:
-        seen = torch.arange(span, device=x.device) <= decoding.lengths[:, None, None, None]
-    writer = Steps(decoding.cache, decoding.lengths, span)
-    hidden = model.transformer(x[:, None], decoding.lengths[:, None], seen, writer)[:, 0]
-    decoding.lengths = decoding.lengths + decoding.alive
-    decoding.filled = [n + busy for n, busy in zip(decoding.filled, decoding.busy, strict=True)]
-    before = decoding.state
-    after = before.advance(choice, model.config.tokens) if constraints is not None else before
+    steps = Steps(decoding.cache, decoding.rows, decoding.lengths, span)
+    hidden = model.transformer(x[:, None], decoding.lengths[:, None], steps)[:, 0]
+    decoding.lengths.add_(decoding.alive)
     scores = StepScores(model.logits(hidden))
-    if keys is not None and constraints is not None:
-        assert model.point_predictor is not None
-        rows = torch.arange(len(x), device=x.device)
-        heads = model.point_predictor
-        scores.patch = heads.patch_logits(hidden, None, keys, constraints.rotation(before, after))
-        last = after.patch.clamp(min=0)
-        scores.subpatch, scores.subpatch_valid = heads.subpatch_logits(hidden, rows, keys, last)
-        scores.location = heads.location_logits(hidden)
-    decoding.state, decoding.hidden, decoding.scores = after, hidden, scores
+    if constraints is not None:
+        after = decoding.state.advance(choice, model.config.tokens)
+        if keys is not None:
+            assert model.point_predictor is not None
+            heads = model.point_predictor
+            scores.patch = heads.patch_logits(hidden, None, keys, constraints.rotation(decoding.state, after))
+            last = after.patch.clamp(min=0)
+            scores.subpatch, scores.subpatch_valid = heads.subpatch_logits(hidden, decoding.rows, keys, last)
+            scores.location = heads.location_logits(hidden)
+        write(decoding.state, after)
+    decoding.hidden, decoding.scores = hidden, scores
 
 
 def _embed_choice(model: VisionLanguageModel, decoding: Decoding, keys: PointerKeys | None, choice: Choice) -> Tensor:
@@ -163,7 +189,7 @@ def _embed_choice(model: VisionLanguageModel, decoding: Decoding, keys: PointerK
     x = model.embed(choice.token.clamp(min=0))
     if keys is None:
         return x
-    tokens, rows = model.config.tokens, torch.arange(len(x), device=x.device)
+    tokens, rows = model.config.tokens, decoding.rows
     points = (choice.token == tokens.patch) & (choice.patch != NO_MORE_POINTS)
     image = keys.image_features[rows, choice.patch.masked_fill(~points, 0)]
     x = torch.where(points[:, None], x + image, x)
@@ -178,12 +204,40 @@ def take(old: Rows, index: Tensor) -> Rows:
     return replace(old, **{name: value[index] for name, value in _tensors(old).items()})
 
 
-def put(old: Rows, index: Tensor, new: Rows) -> Rows:
-    """`old` with the samples of `new` at `index`."""
+def put(old: Rows, index: Tensor, new: Rows) -> None:
+    """Write the samples of `new` to the places `index` of `old`."""
     values = _tensors(new)
-    return replace(old, **{name: value.index_copy(0, index, values[name]) for name, value in _tensors(old).items()})
+    for name, value in _tensors(old).items():
+        value.index_copy_(0, index, values[name])
+
+
+def write(old: Rows, new: Rows) -> None:
+    """Write `new` over `old`, in place."""
+    for name, value in vars(new).items():
+        held = getattr(old, name)
+        if not isinstance(value, Tensor):
+            setattr(old, name, value)
+        elif value is not held:
+            held.copy_(value)
+
+
+def apart(rows: Rows) -> Rows:
+    """A copy whose fields share no memory."""
+    copies: dict[str, Any] = {name: value.clone() for name, value in _tensors(rows).items()}
+    return replace(rows, **copies)
+
+
+def front(table: Tensor, index: Tensor) -> Tensor:
+    """Move some of the rows to the front, in place; returns them, where they lie."""
+    first = table[: len(index)]
+    return first.copy_(table[index])
+
+
+def front_rows(rows: Rows, index: Tensor) -> Rows:
+    """`front` of every field."""
+    moved: dict[str, Any] = {name: front(value, index) for name, value in _tensors(rows).items()}
+    return replace(rows, **moved)
 
 
 def _tensors(rows: Choice | PointerState) -> dict[str, Any]:
-    named = ((each.name, getattr(rows, each.name)) for each in fields(rows))
-    return {name: value for name, value in named if isinstance(value, Tensor)}
+    return {name: value for name, value in vars(rows).items() if isinstance(value, Tensor)}

@@ -1,6 +1,9 @@
-"""Which device and number type a model runs on."""
+"""Which device and number type a model runs on, and what memory is there."""
 
 from __future__ import annotations
+
+import os
+from pathlib import Path
 
 import torch
 
@@ -28,3 +31,41 @@ def choose_dtype(asked: str, device: torch.device) -> torch.dtype:
     if asked not in TYPES:
         raise UserError(f"unknown dtype {asked!r}: choose auto, {', '.join(TYPES)}")
     return TYPES[asked]
+
+
+def parameter_bytes(model: torch.nn.Module) -> int:
+    """Bytes that a model's weights take, also of one that has no memory yet."""
+    return sum(parameter.nbytes for parameter in model.parameters())
+
+
+def available_bytes(device: torch.device) -> int:
+    """Memory that a new model may take: what is free on a GPU; on the host also what caches of files would give back.
+
+    Where a system does not say, all the memory that it has.
+    """
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    for line in Path("/proc/meminfo").read_text().splitlines() if Path("/proc/meminfo").exists() else ():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) * 1024
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def require_memory(device: torch.device, needed: int, what: str) -> None:
+    """Raise `UserError` where `needed` bytes for `what` are more than the device has free."""
+    free = available_bytes(device)
+    if needed > free:
+        raise UserError(
+            f"{what} take {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free on {device}: "
+            "take a smaller size, or a device with more memory"
+        )
+
+
+def device_name(device: torch.device) -> str:
+    """The device in words: a GPU's product name, or the processor's with its cores."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return f"{models[0] if models else os.uname().machine}, {os.cpu_count()} cores"

@@ -14,7 +14,20 @@ from itertools import chain, islice
 import torch
 from torch import Tensor
 
-from mpeval.engine.decoding import Decoding, GenerationInput, constraints_for, feed, put, take
+from mpeval.engine.capture import CapturedSteps
+from mpeval.engine.decoding import (
+    Decoding,
+    GenerationInput,
+    advance,
+    apart,
+    constraints_for,
+    feed,
+    front,
+    front_rows,
+    put,
+    take,
+    write,
+)
 from mpeval.engine.memory import is_out_of_memory, release_memory
 from mpeval.engine.model import NO_MORE_POINTS, VisionLanguageModel
 from mpeval.engine.prefill import admit, choose_slots, prefill
@@ -118,6 +131,7 @@ class _Stream:
         """Samples that were taken and not answered."""
         self.clock = _Clock()
         self.table: _Table | None = None
+        self.steps = CapturedSteps(model.device)
 
     def run(self, source: Iterator[tuple[int, GenerationInput]]) -> Iterator[tuple[int, Generation]]:
         """Everything that `source` holds, by index, in the order in which it is done."""
@@ -158,40 +172,48 @@ class _Stream:
         places = choose_slots(decoding, samples)
         hidden = admit(decoding, places, samples, self.rules.max_new_tokens)
         rows = torch.tensor(places, device=self.model.device)
-        table.begin(rows)
         for slot, (index, _) in zip(places, newcomers, strict=True):
             table.owners[slot] = index
         state = replace(take(decoding.state, rows), started=False)
-        choice = self._choose(table, rows, state, StepScores(self.model.logits(hidden)))
-        table.pending = put(table.pending, rows, choice)
+        place = torch.zeros_like(rows)
+        forced = None if self.forced is None else self.forced[place]
+        choice = self._choose(state, StepScores(self.model.logits(hidden)), place, forced)
+        table.begin(rows, choice, place, self.stops)
         self.clock.tick(len(self.at_work))
 
     @torch.inference_mode()
     def _step(self, table: _Table) -> None:
         """Feed the last tokens of all samples and choose the next ones."""
         decoding = table.decoding
-        feed(self.model, decoding, table.pending, self.constraints)
-        if isinstance(self.constraints, HfConstraints):
-            stuck = self.constraints.stuck(decoding.state) & decoding.alive
-            table.stuck, decoding.alive = table.stuck | stuck, decoding.alive & ~stuck
-        table.pending = self._choose(table, table.rows, decoding.state, decoding.scores)
+        span = decoding.span
+        self.steps.run((decoding.slots, span), decoding.held, lambda: self._advance(table, span))
+        decoding.fed()
         self.clock.tick(len(self.at_work))
 
-    def _choose(self, table: _Table, rows: Tensor, state: PointerState, scores: StepScores) -> Choice:
-        """The next tokens of the slots `rows`, noted in the table."""
-        forced = None if self.forced is None else self.forced[table.written[rows]]
+    def _advance(self, table: _Table, span: int) -> None:
+        """A step as the device sees it: from the tables' tensors to the same tensors, and nothing through the host."""
+        decoding = table.decoding
+        advance(self.model, decoding, table.pending, self.constraints, span)
+        if isinstance(self.constraints, HfConstraints):
+            stuck = self.constraints.stuck(decoding.state) & decoding.alive
+            table.stuck |= stuck
+            decoding.alive &= ~stuck
+        forced = None if self.forced is None else self.forced[table.written]
+        table.note(self._choose(decoding.state, decoding.scores, table.place, forced), self.stops)
+
+    def _choose(self, state: PointerState, scores: StepScores, place: Tensor, forced: Tensor | None) -> Choice:
+        """The next token of each sample. place: where each is in the script, which moves on."""
         if self.constraints is not None:
-            choice = self.constraints.choose(state, scores, forced)
+            return self.constraints.choose(state, scores, forced)
+        if self.script is not None:
+            token, following = self.script.choose(scores.tokens, place)
+            place.copy_(following)
         else:
             token = scores.tokens.argmax(-1)
-            if self.script is not None:
-                token, table.place[rows] = self.script.choose(scores.tokens, table.place[rows])
-            elif forced is not None:
+            if forced is not None:
                 token = torch.where(forced >= 0, forced, token)
-            none = torch.full_like(token, -1)
-            choice = Choice(token, none, none, none)
-        table.note(rows, choice, self.stops)
-        return choice
+        none = torch.full_like(token, -1)
+        return Choice(token, none, none, none)
 
     def _answers(self, table: _Table) -> list[tuple[int, Generation]]:
         """Take the answers that are done out of their slots."""
@@ -205,39 +227,43 @@ class _Stream:
 
 
 class _Table:
-    """What the samples at work have said so far, kept on the device."""
+    """What the samples at work have said so far, kept on the device and written in place."""
 
     def __init__(self, decoding: Decoding, max_new_tokens: int) -> None:
         slots, device = decoding.slots, decoding.model.device
         self.decoding = decoding
         self.owners: list[int | None] = [None] * slots
         """The sample in each slot."""
-        self.rows = torch.arange(slots, device=device)
         # One column more than is ever read: what a sample says when it is done already.
         self.ids = torch.zeros(slots, max_new_tokens + 1, dtype=torch.long, device=device)
         self.choices = torch.zeros_like(self.ids)
-        self.written = torch.zeros_like(self.rows)
-        self.place = torch.zeros_like(self.rows)
+        self.written = torch.zeros(slots, dtype=torch.long, device=device)
+        self.place = torch.zeros_like(self.written)
         """Where in the script each sample is."""
-        self.stuck = torch.zeros_like(self.rows, dtype=torch.bool)
-        none = torch.full_like(self.rows, -1)
-        self.pending = Choice(none, none, none, none)
+        self.stuck = torch.zeros_like(self.written, dtype=torch.bool)
+        none = torch.full_like(self.written, -1)
+        self.pending = apart(Choice(none, none, none, none))
         """Chosen, not yet fed."""
 
-    def begin(self, rows: Tensor) -> None:
-        self.written[rows] = 0
-        self.place[rows] = 0
-        self.stuck[rows] = False
+    def begin(self, rows: Tensor, choice: Choice, place: Tensor, stops: Tensor) -> None:
+        """Write down the first tokens of new samples, in the slots `rows`."""
+        self.ids[rows, 0], self.choices[rows, 0] = choice.token, _selected(choice)
+        self.written[rows], self.place[rows], self.stuck[rows] = 1, place, False
+        put(self.pending, rows, choice)
+        self.decoding.alive[rows] = ~self._ends(choice.token, torch.ones_like(rows), stops)
 
-    def note(self, rows: Tensor, choice: Choice, stops: Tensor) -> None:
-        """Write down the tokens of the slots `rows`, and which of them end an answer."""
-        written, alive = self.written[rows], self.decoding.alive[rows]
-        self.ids[rows, written] = choice.token
-        self.choices[rows, written] = torch.maximum(torch.maximum(choice.patch, choice.subpatch), choice.location)
-        written = written + alive
-        self.written[rows] = written
-        ends = (choice.token[:, None] == stops).any(-1) | (written == self.ids.shape[1] - 1)
-        self.decoding.alive = self.decoding.alive.index_copy(0, rows, alive & ~ends)
+    def note(self, choice: Choice, stops: Tensor) -> None:
+        """Write down the next token of every slot, and which of them end an answer."""
+        column, alive = self.written[:, None], self.decoding.alive
+        self.ids.scatter_(1, column, choice.token[:, None])
+        self.choices.scatter_(1, column, _selected(choice)[:, None])
+        self.written += alive
+        write(self.pending, choice)
+        alive &= ~self._ends(choice.token, self.written, stops)
+
+    def _ends(self, token: Tensor, written: Tensor, stops: Tensor) -> Tensor:
+        full = written == self.ids.shape[1] - 1
+        return full | (token[:, None] == stops).any(-1) if len(stops) else full
 
     def take(self, slot: int, stops: set[int], seconds: float) -> Generation:
         """The answer in a slot, which is free from now on."""
@@ -251,17 +277,26 @@ class _Table:
 
     @torch.inference_mode()
     def close_gaps(self) -> None:
-        """Move the samples at work to the front, where they fill half of the slots or less and no others come."""
+        """Go on with half of the slots, as often as the samples at work fit into half and no others come."""
         busy = [slot for slot, owner in enumerate(self.owners) if owner is not None]
-        if 2 * len(busy) > len(self.owners):
+        count = len(self.owners)
+        while 2 * len(busy) <= count:
+            count //= 2
+        if count == len(self.owners):
             return
-        rows = self.decoding.keep(busy)
-        self.owners = [self.owners[slot] for slot in busy]
+        free = [slot for slot in range(len(self.owners)) if slot not in busy]
+        kept = sorted([*busy, *free[: count - len(busy)]])
+        rows = self.decoding.keep(kept)
+        self.owners = [self.owners[slot] for slot in kept]
         self.ids, self.choices, self.written, self.place, self.stuck = (
-            table[rows] for table in (self.ids, self.choices, self.written, self.place, self.stuck)
+            front(table, rows) for table in (self.ids, self.choices, self.written, self.place, self.stuck)
         )
-        self.pending = take(self.pending, rows)
-        self.rows = torch.arange(len(busy), device=rows.device)
+        self.pending = front_rows(self.pending, rows)
+
+
+def _selected(choice: Choice) -> Tensor:
+    """What each token selected: an image token, a patch or a ninth; -1 where it selects nothing."""
+    return torch.maximum(torch.maximum(choice.patch, choice.subpatch), choice.location)
 
 
 class _Clock:

@@ -95,14 +95,13 @@ class VisionLanguageModel(nn.Module):
 
     def embed(self, ids: Tensor, media: MediaFeatures | None = None) -> Tensor:
         """Input embeddings [batch, n, width]; image features are added where `media` is given."""
-        carries, _ = self.image_tokens(ids)
         rows = ids
         if self.semantics.shared_low_row:
             rows = ids.masked_fill(ids == self.config.tokens.image_low, self.config.tokens.image_patch)
         x = self.transformer.wte(rows)
         if media is None:
             return x
-        places = carries.flatten().nonzero().squeeze(1)
+        places = self.image_tokens(ids)[0].flatten().nonzero().squeeze(1)
         return x.flatten(0, 1).index_add(0, places, media.tokens.to(x.dtype)).view_as(x)
 
     def embed_subpatch(self, token_embedding: Tensor, feature: Tensor) -> Tensor:

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
+from mpeval.engine.attention import Layout, Prompts, Questions
 from mpeval.engine.batch import MediaInputs, join_media, right_pad
-from mpeval.engine.cache import Prompts, Questions
 from mpeval.engine.decoding import Decoding, GenerationInput, Prefix, put
 from mpeval.engine.model import VisionLanguageModel
 from mpeval.engine.prompt import is_media
@@ -22,7 +22,7 @@ from mpeval.grounding.constraints import PointerState, StepScores
 CROPS_AT_ONCE = 32
 """Crops of all new samples that go through the encoder together."""
 TOKENS_TOGETHER = 16_384
-"""Prompt tokens, padding included, that are prefilled together; a longer prompt goes alone."""
+"""Prompt tokens, and padding between questions, that are prefilled together; a longer prompt goes alone."""
 
 
 @torch.inference_mode()
@@ -31,9 +31,8 @@ def prefill(model: VisionLanguageModel, batch: Sequence[GenerationInput], max_ne
     capacity = max(len(sample.ids) for sample in batch) + max_new_tokens
     decoding = Decoding(model, len(batch), capacity)
     places = choose_slots(decoding, batch)
-    decoding.hidden = torch.empty_like(decoding.hidden).index_copy(
-        0, torch.tensor(places, device=model.device), admit(decoding, places, batch, max_new_tokens)
-    )
+    hidden = admit(decoding, places, batch, max_new_tokens)
+    decoding.hidden = hidden[torch.tensor(places, device=model.device).argsort()]
     decoding.scores = StepScores(model.logits(decoding.hidden))
     return decoding
 
@@ -73,8 +72,13 @@ def admit(
     prefixes = [prefix_of(sample, model) for sample in samples]
     whole, questions = _split(decoding, places, prefixes)
     hidden = torch.zeros(len(samples), model.config.decoder.width, dtype=model.dtype, device=model.device)
-    for part in _parts(whole, [len(sample.ids) for sample in samples]):
-        hidden[part] = _prefill_whole(decoding, [places[i] for i in part], [samples[i] for i in part])
+    layouts = {index: Layout.of(is_media(samples[index].ids, model.config.tokens)) for index in whole}
+    # those of one layout attend together
+    whole.sort(key=lambda index: (layouts[index].length, layouts[index].end), reverse=True)
+    for part in _parts(whole, [len(sample.ids) for sample in samples], padded=False):
+        hidden[part] = _prefill_whole(
+            decoding, [places[i] for i in part], [samples[i] for i in part], [layouts[i] for i in part]
+        )
     for index in whole:
         decoding.prefixes[places[index]] = prefixes[index]
     starts = {index: len((prefixes[index] or ("", ()))[1]) for index in questions}
@@ -85,7 +89,7 @@ def admit(
             decoding.copy_prefix(source, places[index], starts[index])
             decoding.prefixes[places[index]] = prefix
     own = {index: len(samples[index].ids) - starts[index] for index in questions}
-    for part in _parts(questions, own):
+    for part in _parts(questions, own, padded=True):
         hidden[part] = _prefill_questions(
             decoding, [places[i] for i in part], [samples[i].ids[starts[i] :] for i in part], [starts[i] for i in part]
         )
@@ -114,29 +118,31 @@ def _split(
     return whole, questions
 
 
-def _parts(indices: Sequence[int], lengths: Sequence[int] | dict[int, int]) -> Iterator[list[int]]:
-    """Cut into parts that hold `TOKENS_TOGETHER` at most when padded to their longest."""
+def _parts(
+    indices: Sequence[int], lengths: Sequence[int] | dict[int, int], padded: bool
+) -> Iterator[list[int]]:
+    """Cut into parts that hold `TOKENS_TOGETHER` at most, when padded to their longest or as they are."""
     part: list[int] = []
-    longest = 0
     for index in indices:
-        longest = max(longest, lengths[index])
-        if part and longest * (len(part) + 1) > TOKENS_TOGETHER:
+        tokens = [lengths[each] for each in (*part, index)]
+        if part and (max(tokens) * len(tokens) if padded else sum(tokens)) > TOKENS_TOGETHER:
             yield part
-            part, longest = [], lengths[index]
+            part = []
         part.append(index)
     if part:
         yield part
 
 
-def _prefill_whole(decoding: Decoding, places: list[int], samples: list[GenerationInput]) -> Tensor:
+def _prefill_whole(
+    decoding: Decoding, places: list[int], samples: list[GenerationInput], layouts: list[Layout]
+) -> Tensor:
+    """Run prompts one behind the other, without padding."""
     model = decoding.model
-    ids, real = (t.to(model.device) for t in right_pad([sample.ids for sample in samples]))
+    ids = torch.tensor([id for sample in samples for id in sample.ids], device=model.device)[None]
     media = _media(model, samples)
     features = None if media is None else model.encode(media, CROPS_AT_ONCE)
-    positions = torch.arange(ids.shape[1], device=model.device).expand_as(ids)
-    slots = torch.tensor(places, device=model.device)
-    mask = model.prefill_mask(ids, real)
-    hidden = model.transformer(model.embed(ids, features), positions, mask, Prompts(decoding.cache, slots))
+    prompts = Prompts(decoding.cache, places, layouts)
+    hidden = model.transformer(model.embed(ids, features), prompts.positions[None], prompts)
     if decoding.memory is not None:
         keys = None if features is None else model.pointer_keys(ids, hidden, features)
         start = 0
@@ -147,7 +153,8 @@ def _prefill_whole(decoding: Decoding, places: list[int], samples: list[Generati
             else:
                 decoding.memory.put(slot, keys, row, len(sample.pooling), slice(start, end))
             start = end
-    return hidden[torch.arange(len(ids), device=ids.device), real.sum(-1) - 1]
+    lengths = torch.tensor([len(sample.ids) for sample in samples], device=model.device)
+    return hidden[0, lengths.cumsum(0) - 1]
 
 
 def _prefill_questions(decoding: Decoding, places: list[int], texts: list[Sequence[int]], starts: list[int]) -> Tensor:
@@ -156,11 +163,8 @@ def _prefill_questions(decoding: Decoding, places: list[int], texts: list[Sequen
     ids, real = (t.to(device) for t in right_pad(texts))
     n = ids.shape[1]
     begin = torch.tensor(starts, device=device)
-    span = min(max(starts) + n, decoding.cache.capacity)
-    positions = begin[:, None] + torch.arange(n, device=device)
-    seen = torch.arange(span, device=device) <= positions[:, None, :, None]
-    writer = Questions(decoding.cache, torch.tensor(places, device=device), begin, n, span)
-    hidden = model.transformer(model.embed(ids), positions, seen, writer)
+    questions = Questions(decoding.cache, torch.tensor(places, device=device), begin, n, max(starts) + n)
+    hidden = model.transformer(model.embed(ids), questions.positions, questions)
     return hidden[torch.arange(len(ids), device=device), real.sum(-1) - 1]
 
 
@@ -170,10 +174,10 @@ def _begin(decoding: Decoding, places: Sequence[int], samples: Sequence[Generati
     index = torch.tensor(places, device=device)
     can_point = torch.tensor([len(sample.pooling) > 0 for sample in samples], device=device)
     widths = torch.tensor([sample.pooling.shape[-1] for sample in samples], device=device)
-    decoding.state = put(decoding.state, index, PointerState.initial(can_point, widths))
+    put(decoding.state, index, PointerState.initial(can_point, widths))
     lengths = torch.tensor([len(sample.ids) for sample in samples], device=device)
-    decoding.lengths = decoding.lengths.index_copy(0, index, lengths)
-    decoding.alive = decoding.alive.index_fill(0, index, True)
+    decoding.lengths.index_copy_(0, index, lengths)
+    decoding.alive.index_fill_(0, index, True)
     for slot, sample in zip(places, samples, strict=True):
         decoding.filled[slot], decoding.busy[slot] = len(sample.ids), True
 

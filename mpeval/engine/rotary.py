@@ -12,20 +12,34 @@ from mpeval.engine.shapes import YarnScaling
 
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Rotary embedding in the half-split layout; cos and sin broadcast against x [..., dim]."""
+    """Rotary embedding in the half-split layout; cos and sin (`rotary_tables`) broadcast against x [..., dim]."""
     first, second = x.chunk(2, dim=-1)
-    return x * cos + torch.cat((-second, first), dim=-1) * sin
+    return torch.addcmul(x * cos, torch.cat((second, first), dim=-1), sin)
 
 
 def rotary_tables(
     positions: Tensor, dim: int, theta: float, yarn: YarnScaling | None = None
 ) -> tuple[Tensor, Tensor]:
-    """cos, sin [..., dim] in float32 for integer positions [...]."""
+    """cos, sin [..., dim] in float32 for integer positions [...]. The first half of the sines is negated."""
     angles = positions[..., None].float() * _frequencies(dim, theta, yarn, positions.device)
     cos, sin = angles.cos(), angles.sin()
     if yarn is not None:
         cos, sin = cos * yarn.attention_factor, sin * yarn.attention_factor
-    return torch.cat((cos, cos), dim=-1), torch.cat((sin, sin), dim=-1)
+    return torch.cat((cos, cos), dim=-1), torch.cat((-sin, sin), dim=-1)
+
+
+def table_length(count: int) -> int:
+    """How long `rotary_table` is made for positions below `count`: few lengths, so that few are made."""
+    return max(1024, 1 << (count - 1).bit_length()) if count else 1024
+
+
+@lru_cache(maxsize=64)
+@torch.inference_mode(False)
+def rotary_table(
+    length: int, dim: int, theta: float, yarn: YarnScaling | None, dtype: torch.dtype, device: torch.device
+) -> Tensor:
+    """[length, 2, dim]: `rotary_tables` of all positions below `length`, made once: a step looks its rows up."""
+    return torch.stack(rotary_tables(torch.arange(length, device=device), dim, theta, yarn), dim=1).to(dtype)
 
 
 @lru_cache(maxsize=16)

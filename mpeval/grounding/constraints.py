@@ -181,33 +181,57 @@ class NativeConstraints:
         return ((state.patch >= 0) & (state.subpatch >= last)).long()
 
 
+@dataclass(frozen=True)
+class ExtendedIds:
+    """What hf's extended ids stand for: the vocabulary, then image tokens with no-more-points, patches, ninths."""
+
+    special: Tensor
+    """[vocabulary] bool: PATCH, SUBPATCH and LOCATION, which are written by the ids behind the vocabulary."""
+    patch: Tensor
+    """[extended]: the image token of an id (no-more-points as the last one), -1 for others."""
+    subpatch: Tensor
+    """[extended]: the patch, -1 for others."""
+    is_point: Tensor
+    is_patch: Tensor
+    is_subpatch: Tensor
+    is_location: Tensor
+    """[extended] bool each."""
+    fields: Tensor
+    """[extended, 4]: token, patch, subpatch and location of the `Choice` that an id stands for."""
+
+    @classmethod
+    def of(cls, vocabulary: int, patches: int, subpatches: int, tokens: TokenIds, device: torch.device) -> ExtendedIds:
+        """patches: image tokens with no-more-points."""
+        id = torch.arange(vocabulary + patches + subpatches + LOCATIONS, device=device)
+        offset = id - vocabulary
+        is_point = offset >= 0
+        is_patch = is_point & (offset < patches)
+        is_subpatch = (offset >= patches) & (offset < patches + subpatches)
+        is_location = offset >= patches + subpatches
+        patch, subpatch = offset.masked_fill(~is_patch, -1), (offset - patches).masked_fill(~is_subpatch, -1)
+        token = id.masked_fill(is_patch, tokens.patch).masked_fill(is_subpatch, tokens.subpatch)
+        token = token.masked_fill(is_location, tokens.location)
+        selected = patch.masked_fill(patch == patches - 1, NO_MORE_POINTS)
+        location = (offset - patches - subpatches).masked_fill(~is_location, -1)
+        special = torch.zeros(vocabulary, dtype=torch.bool, device=device)
+        special[[tokens.patch, tokens.subpatch, tokens.location]] = True
+        fields = torch.stack((token, selected, subpatch, location), dim=1)
+        return cls(special, patch, subpatch, is_point, is_patch, is_subpatch, is_location, fields)
+
+
 class HfConstraints:
     """One extended vocabulary, the patch's argmax before the masks (olmo/hf_model/modeling_molmo_point.py)."""
 
     def __init__(self, tokens: TokenIds) -> None:
         self.tokens = tokens
+        self._ids: dict[tuple[int, int, int, torch.device], ExtendedIds] = {}
 
     def choose(self, state: PointerState, scores: StepScores, forced: int | Tensor | None = None) -> Choice:
         if forced is not None:
             raise ValueError("hf semantics has no forced decoding: the released program has none")
-        extended = self.process(state, self.extend(scores, self._sizes(scores)), self._sizes(scores))
-        base = scores.tokens.shape[-1]
-        chosen = extended.argmax(-1)
-        patches, subpatches = self._sizes(scores)
-        none = torch.full_like(chosen, -1)
-        offset = chosen - base
-        is_patch = (offset >= 0) & (offset < patches)
-        is_subpatch = (offset >= patches) & (offset < patches + subpatches)
-        is_location = offset >= patches + subpatches
-        token = chosen.masked_fill(is_patch, self.tokens.patch)
-        token = token.masked_fill(is_subpatch, self.tokens.subpatch)
-        token = token.masked_fill(is_location, self.tokens.location)
-        return Choice(
-            token,
-            torch.where(is_patch, offset.masked_fill(offset == patches - 1, NO_MORE_POINTS), none),
-            torch.where(is_subpatch, offset - patches, none),
-            torch.where(is_location, offset - patches - subpatches, none),
-        )
+        sizes = self._sizes(scores)
+        chosen = self.process(state, self.extend(scores, sizes), sizes).argmax(-1)
+        return Choice(*self._extended(scores.tokens, sizes).fields[chosen].unbind(-1))
 
     def rotation(self, before: PointerState, after: PointerState) -> Tensor:
         # hf rotates by the image token selected before the token that is fed
@@ -215,9 +239,8 @@ class HfConstraints:
 
     def extend(self, scores: StepScores, sizes: tuple[int, int]) -> Tensor:
         """[batch, vocabulary + (P + 1) + S + 9]: PATCH's score sits on the best image token, all else on its own."""
-        t, tokens = self.tokens, scores.tokens.clone()
-        patch_score = tokens[:, t.patch].clone()
-        tokens[:, [t.patch, t.subpatch, t.location]] = HF_SMALL
+        patch_score = scores.tokens[:, self.tokens.patch]
+        tokens = scores.tokens.masked_fill(self._extended(scores.tokens, sizes).special, HF_SMALL)
         batch = len(tokens)
         patch = tokens.new_full((batch, sizes[0]), HF_SMALL)
         if scores.patch is not None:
@@ -230,30 +253,31 @@ class HfConstraints:
 
     def process(self, state: PointerState, extended: Tensor, sizes: tuple[int, int]) -> Tensor:
         """`extended` with what hf's logit processor forbids at -inf."""
-        patches, subpatches = sizes
-        base = extended.shape[-1] - patches - subpatches - LOCATIONS
-        columns = torch.arange(extended.shape[-1], device=extended.device)[None] - base
-        is_point = columns >= 0
-        is_patch = is_point & (columns < patches)
-        is_subpatch = (columns >= patches) & (columns < patches + subpatches)
-        is_location = columns >= patches + subpatches
+        ids = self._extended(extended[:, : extended.shape[-1] - sum(sizes) - LOCATIONS], sizes)
 
         # In text: no earlier image token, nor the last one where its last patch is taken. Right after
         # LOCATION the processor does not yet see the patch just taken.
         seen = torch.where(state.located, state.earlier_subpatch, state.subpatch)
         bound = state.patch + ((state.patch >= 0) & (seen == state.pool_width - 1))
-        text = is_subpatch | is_location | (is_patch & (columns < bound[:, None]))
+        text = ids.is_subpatch | ids.is_location | (ids.is_patch & (ids.patch < bound[:, None]))
         again = (state.patch == state.earlier_patch)[:, None]
-        taken = again & (columns - patches <= state.subpatch[:, None])
-        forbidden = torch.where((state.phase == SUBPATCH_NEXT)[:, None], ~is_subpatch | taken, text)
-        forbidden = torch.where((state.phase == LOCATION_NEXT)[:, None], ~is_location, forbidden)
-        forbidden = torch.where(state.finished[:, None], is_point, forbidden)
+        taken = again & (ids.subpatch <= state.subpatch[:, None])
+        forbidden = torch.where((state.phase == SUBPATCH_NEXT)[:, None], ~ids.is_subpatch | taken, text)
+        forbidden = torch.where((state.phase == LOCATION_NEXT)[:, None], ~ids.is_location, forbidden)
+        forbidden = torch.where(state.finished[:, None], ids.is_point, forbidden)
         return extended.masked_fill(forbidden, FORBIDDEN)
 
     def stuck(self, state: PointerState) -> Tensor:
         """[batch] bool: an image token was chosen again whose last patch is taken; the released program dies here."""
         again = (state.phase == SUBPATCH_NEXT) & (state.patch == state.earlier_patch)
         return again & (state.subpatch == state.pool_width - 1)
+
+    def _extended(self, tokens: Tensor, sizes: tuple[int, int]) -> ExtendedIds:
+        """tokens [batch, vocabulary]. Made once for each size, and kept: a step is short."""
+        key = (tokens.shape[-1], *sizes, tokens.device)
+        if key not in self._ids:
+            self._ids[key] = ExtendedIds.of(*key[:3], self.tokens, tokens.device)
+        return self._ids[key]
 
     def _sizes(self, scores: StepScores) -> tuple[int, int]:
         patch = 0 if scores.patch is None else scores.patch.shape[-1]

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from mpeval.engine.config import ModelConfig
 from mpeval.engine.decoder import RMSNorm
-from mpeval.engine.rotary import rotary_tables, rotate
+from mpeval.engine.rotary import rotary_table, rotate, table_length
 
 NOT_POINTABLE = -1e8
 """Logit of an image token that cannot be chosen at all."""
@@ -79,7 +79,7 @@ class PointPredictor(nn.Module):
         the rest as `PointerKeys` holds it.
         """
         positions = (pointable.cumsum(-1) - 1).clamp(min=0)
-        keys = self._rotate(self.patch_k(self.x_norm(hidden)), positions)
+        keys = self._rotate(self.patch_k(self.x_norm(hidden)), positions, positions.shape[1])
         # no-more-points stays unrotated: section 3.4 gives it position 0
         no_more = self.add_no_point_class_embed.vector.to(keys.dtype).expand(len(keys), 1, -1)
         return PointerKeys(
@@ -104,7 +104,7 @@ class PointPredictor(nn.Module):
         )
         owners = torch.arange(len(hidden), device=hidden.device) if rows is None else rows
         position = keys.positions[owners, previous.clamp(min=0)] * (previous >= 0)
-        query = self._rotate(self.patch_q(self.x_norm(hidden)), position)
+        query = self._rotate(self.patch_q(self.x_norm(hidden)), position, keys.positions.shape[1])
         scores = torch.einsum("ne,nke->nk", query, patch_keys)
         scores = scores / counts[:, None].to(scores.dtype).sqrt()
         return scores.masked_fill(~pointable, NOT_POINTABLE)
@@ -120,6 +120,9 @@ class PointPredictor(nn.Module):
         """Scores [n, 9] of the places in a patch. The release reads the un-normed state at inference."""
         return self.subpatch_loc_k(hidden)
 
-    def _rotate(self, x: Tensor, positions: Tensor) -> Tensor:
-        cos, sin = rotary_tables(positions, self.config.width, self.config.rope_theta)
+    def _rotate(self, x: Tensor, positions: Tensor, count: int) -> Tensor:
+        """All positions are below `count`."""
+        length = table_length(count)
+        table = rotary_table(length, self.config.width, self.config.rope_theta, None, torch.float32, x.device)
+        cos, sin = table[positions].unbind(-2)
         return rotate(x.float(), cos, sin).to(x.dtype)

@@ -19,9 +19,15 @@ class PointerMemory:
         self.patches = 0
         """Patches a slot has room for."""
         self.keys = self._empty(1, 1, 1)
+        self._first: tuple[int, PointerKeys] = (slots, self.keys)
 
     def first(self, count: int) -> PointerKeys:
         """The first `count` slots, without a copy."""
+        if self._first[0] != count:
+            self._first = (count, self._narrowed(count))
+        return self._first[1]
+
+    def _narrowed(self, count: int) -> PointerKeys:
         k = self.keys
         return PointerKeys(
             k.patch_keys[:count],
@@ -81,6 +87,7 @@ class PointerMemory:
         new.pooling[:, :tokens, :pool] = torch.where(old.pooling >= 0, moved, -1)
         new.features.view(self.slots, self.patches, -1)[:, :had] = old.features.view(self.slots, had, -1)
         self.keys = new
+        self._first = (self.slots, new)
 
     def _empty(self, image_tokens: int, width: int, patches: int) -> PointerKeys:
         heads, slots = self.heads, self.slots

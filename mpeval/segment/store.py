@@ -31,6 +31,7 @@ create table if not exists masks (
     masks blob not null,
     primary key (sample_id, segmenter)
 ) strict;
+create table if not exists segmenters (name text primary key, identity text not null) strict;
 pragma user_version = {_SCHEMA};
 """
 
@@ -62,7 +63,7 @@ class MaskStore:
         path = folder / FILE
         with _readable_errors(path):
             database = sqlite3.connect(path, isolation_level=None)
-            if database.execute("pragma user_version").fetchone()[0] == 0:
+            if database.execute("pragma user_version").fetchone()[0] in (0, _SCHEMA):
                 database.executescript(_TABLE)
             return cls(path, _checked(path, database))
 
@@ -75,11 +76,29 @@ class MaskStore:
         with _readable_errors(path):
             return cls(path, _checked(path, sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)))
 
-    def has(self, sample_id: str, segmenter: str, content: str) -> bool:
-        """Whether these very masks are there."""
-        query = "select 1 from masks where sample_id = ? and segmenter = ? and content = ?"
+    def begin(self, segmenter: str, identity: dict[str, Any]) -> None:
+        """Say who makes masks now; those that the same name made with other weights or settings go: scores never mix
+        them."""
+        told = msgspec.json.encode(identity, order="sorted").decode()
         with _readable_errors(self.path):
-            return self._database.execute(query, (sample_id, segmenter, content)).fetchone() is not None
+            known = self._database.execute("select identity from segmenters where name = ?", (segmenter,)).fetchone()
+            if known is not None and known[0] != told:
+                self._database.execute("delete from masks where segmenter = ?", (segmenter,))
+            self._database.execute("insert or replace into segmenters values (?, ?)", (segmenter, told))
+
+    def has(self, sample_id: str, segmenter: str, content: str, answer: str) -> bool:
+        """Whether these very masks are there; if so, they are this answer's from now on.
+
+        content: `content_key`; answer: `answer_key`. Two answers may prompt alike.
+        """
+        key = (sample_id, segmenter, content)
+        with _readable_errors(self.path):
+            query = "select answer from masks where sample_id = ? and segmenter = ? and content = ?"
+            row = self._database.execute(query, key).fetchone()
+            if row is not None and row[0] != answer:
+                update = "update masks set answer = ? where sample_id = ? and segmenter = ? and content = ?"
+                self._database.execute(update, (answer, *key))
+            return row is not None
 
     def put(self, sample_id: str, segmenter: str, content: str, answer: str, masks: Sequence[ObjectMasks]) -> None:
         """Keep a sample's masks in place of older ones by the same segmenter."""

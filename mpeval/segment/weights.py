@@ -27,23 +27,16 @@ def sam2_folder(folder: str | None, segmenter: str) -> Path:
     segmenter: its name on the command line, for the message. Raises `UserError` naming the repository and the folder
     expected.
     """
-    files = " and ".join(FILES)
-    if folder is not None:
-        found = Path(folder).expanduser()
-        missing = [name for name in FILES if not (found / name).is_file()]
-        if missing:
-            raise UserError(f"{found} lacks {' and '.join(missing)} of {REPOSITORY}: put the published files there")
-        return found
-    from huggingface_hub import constants, snapshot_download
+    from mpeval.model_adapters import hub
 
-    try:
-        return Path(snapshot_download(REPOSITORY, allow_patterns=list(FILES)))
-    except Exception as error:  # the client raises its own, its HTTP library's and OSError
-        reason = _line(error).split(". ")[0]
-        raise UserError(
-            f"SAM 2's weights are not here and cannot be fetched ({reason}): put {files} of {REPOSITORY} into a "
-            f"folder and write --segmenter {segmenter}:FOLDER, or fetch them into {constants.HF_HUB_CACHE}"
-        ) from error
+    if folder is None:
+        found = hub.fetch(segmenter, REPOSITORY, None, FILES, "--segmenter", " and ".join(FILES))
+    else:
+        found = Path(folder).expanduser()
+    missing = [name for name in FILES if not (found / name).is_file()]
+    if missing:
+        raise UserError(f"{found} lacks {' and '.join(missing)} of {REPOSITORY}: put the published files there")
+    return found
 
 
 @lru_cache(maxsize=4)

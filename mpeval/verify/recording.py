@@ -171,7 +171,7 @@ def _verify_prepared(
     asked = Elicitation("recorded", max_crops=recording.max_crops)
     prepared = loaded.prepare(Query("recorded", media, note.prompt, asked))
     yield equal(WHERE_GOLDEN, "prepared prompt", prepared.ids, golden["input_ids"])
-    yield equal(WHERE_GOLDEN, "prepared pooling", prepared.pooling, golden["token_pooling"])
+    yield equal(WHERE_GOLDEN, "prepared pooling", prepared.shown.pooling, golden["token_pooling"])
 
 
 def _verify_steps(

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _NEARLY = 1e-6
 """Seconds: times come from sums and divisions of floats."""
+_DRIFT = 0.25
+"""Of a frame."""
 
 
 class Frames(Protocol):
@@ -55,6 +57,8 @@ class Clip:
     video: Frames
     span: tuple[float, float] | None = None
     """Seconds of the video; None: all of it. An end past the video's end is cut."""
+    stated_fps: float | None = None
+    """Frames a second as the dataset states them, by which frames to track are chosen; None: it does not."""
 
     def __post_init__(self) -> None:
         if len(self.video.starts) == 0:
@@ -97,20 +101,33 @@ class Clip:
         if self.span is None:
             return range(len(self.video.starts))
         starts, (begin, end) = self.video.starts, self.span
-        first = int(np.searchsorted(starts, begin + _NEARLY, side="right")) - 1
-        return range(first, max(first + 1, int(np.searchsorted(starts, end - _NEARLY))))
+        first = int(np.searchsorted(starts, begin + self._nearly, side="right")) - 1
+        return range(first, max(first + 1, int(np.searchsorted(starts, end - self._nearly))))
+
+    @property
+    def _nearly(self) -> float:
+        """Seconds by which a frame may begin after the time at which it is meant. A span that was counted in frames of
+        a stated rate, 29.97 of 30000/1001, drifts a little away from them."""
+        return _NEARLY if self.stated_fps is None else max(_NEARLY, _DRIFT / self.fps)
 
     @property
     def frame_count(self) -> int:
         return len(self._indices)
 
     def on_screen(self, times: Sequence[float] | np.ndarray) -> np.ndarray:
-        """The frame shown at each time, int64 [n], zero-based within the clip; at its end the last one."""
+        """The frame shown at each time, int64 [n], zero-based within the clip.
+
+        At the clip's end that is the frame which begins there, if one does, as in the release (allenai/molmo2 at
+        f3cb108, olmo/data/video_loader.py, `load_video_torchcodec`): the first that `frame_count` does not count.
+        """
         import numpy as np
 
-        absolute = np.asarray(times, dtype=np.float64) + self.start + _NEARLY
+        # The release compares floats as they are; a clip that it cuts into a file of its own has no sums to round.
+        nearly = self._nearly if self.start else 0.0
+        absolute = np.asarray(times, dtype=np.float64) + self.start + nearly
         found = np.searchsorted(self.video.starts, absolute, side="right") - 1
-        return np.clip(found - self._indices[0], 0, self.frame_count - 1)
+        first = self._indices[0]
+        return np.clip(found, first, len(self.video.starts) - 1) - first
 
     def starts(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
         """When frames come on screen, float64 [n], seconds from the clip's start."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -20,7 +21,7 @@ class _Table(NamedTuple):
     """int64 [n], ascending: presentation times in units of the stream."""
     key: np.ndarray
     """bool [n]: where decoding can start."""
-    unit: float
+    unit: Fraction
     """Seconds."""
     end: float
     fps: float
@@ -38,7 +39,8 @@ class VideoFile:
 
     @property
     def starts(self) -> np.ndarray:
-        return (self._table.pts - self._table.pts[:1]) * self._table.unit
+        unit = self._table.unit  # multiplied first: 3 * 2048 / 12288 is 0.5, whatever 2048 / 12288 rounds to
+        return (self._table.pts - self._table.pts[:1]) * unit.numerator / unit.denominator
 
     @property
     def end(self) -> float:
@@ -99,7 +101,7 @@ class VideoFile:
                     if at == len(indices):
                         return
         except (av.error.FFmpegError, ValueError) as error:
-            raise SampleError(f"cannot decode {self.path}: {error}") from error
+            raise SampleError(f"cannot decode {self.path}: {_reason(error)}") from error
         time = self.starts[indices[at]]
         raise SampleError(f"{self.path} breaks off before {time:.2f} of {self.end:.2f} s: fetch the file again")
 
@@ -128,7 +130,7 @@ def _container(path: Path) -> Any:
     try:
         container = av.open(str(path))
     except (av.error.FFmpegError, OSError, ValueError) as error:
-        raise SampleError(f"cannot open {path} as video: {error}") from error
+        raise SampleError(f"cannot open {path} as video: {_reason(error)}; fetch the file again") from error
     if not container.streams.video:
         container.close()
         raise SampleError(f"{path} holds no video")
@@ -140,29 +142,32 @@ def _read_table(container: Any, path: Path) -> _Table:
     import numpy as np
 
     stream = container.streams.video[0]
-    unit = float(stream.time_base)
+    unit = Fraction(stream.time_base)
     found: list[tuple[int, bool, int]] = []
-    hidden = 0
     try:
         for packet in container.demux(stream):
             when = packet.pts if packet.pts is not None else packet.dts
-            if packet.is_discard:  # cut away by an edit of the file
-                hidden += 1
-            elif packet.size and when is not None:
+            # those that are discarded were cut away by an edit of the file
+            if packet.size and when is not None and not packet.is_discard:
                 found.append((when, packet.is_keyframe, packet.duration or 0))
     except av.error.FFmpegError as error:
         if not found:
-            raise SampleError(f"cannot read {path}: {error}") from error
+            raise SampleError(f"cannot read {path}: {_reason(error)}") from error
     if not found:
         raise SampleError(f"{path} has no frames")
-    if len(found) + hidden < stream.frames:
-        there = f"{len(found) + hidden} of {stream.frames} frames are there"
+    # An mp4's index lists all frames, but for those that an edit leaves out.
+    ends, length = [each.pos + each.size for each in stream.index_entries], path.stat().st_size
+    if ends and max(ends) > length:
+        there = f"{sum(end <= length for end in ends)} of {len(ends)} frames are there"
         raise SampleError(f"{path} breaks off: {there}; fetch the file again")
     found.sort()
     pts = np.array([each[0] for each in found], dtype=np.int64)
-    rate = float(stream.average_rate or stream.guessed_rate or 0) or _rate(pts, unit)
-    last = found[-1][2] * unit or 1 / rate
-    end = float((pts[-1] - pts[0]) * unit + last)
+    # As the release's decoder: a packet's duration need not lead to the next picture where pictures change places.
+    last = max(when + duration for when, _, duration in found)
+    if last > pts[-1]:
+        end = last * float(unit) - int(pts[0]) * float(unit)
+    else:
+        end = float(pts[-1] - pts[0]) * float(unit) + 1 / (float(stream.average_rate or 0) or _rate(pts, float(unit)))
     return _Table(pts, np.array([each[1] for each in found]), unit, end, len(pts) / end, _shown_size(container, path))
 
 
@@ -179,8 +184,19 @@ def _shown_size(container: Any, path: Path) -> tuple[int, int]:
     try:
         frame = next(container.decode(video=0))
     except (av.error.FFmpegError, StopIteration) as error:
-        raise SampleError(f"cannot decode {path}: {error or 'it has no frames'}") from error
-    return (frame.height, frame.width) if frame.rotation % 180 else (frame.width, frame.height)
+        reason = "it has no frames" if isinstance(error, StopIteration) else _reason(error)
+        raise SampleError(f"cannot decode {path}: {reason}") from error
+    return (frame.height, frame.width) if _quarters(frame) % 2 else (frame.width, frame.height)
+
+
+def _quarters(frame: Any) -> int:
+    """Quarter turns anticlockwise, 0 to 3, that put a frame upright; a tilt in between is rounded, not drawn."""
+    return round(frame.rotation / 90) % 4
+
+
+def _reason(error: Exception) -> str:
+    """What FFmpeg says, without its number and the name of its function."""
+    return getattr(error, "strerror", None) or str(error)
 
 
 def _upright(frame: Any) -> np.ndarray:
@@ -188,5 +204,5 @@ def _upright(frame: Any) -> np.ndarray:
     import numpy as np
 
     picture = frame.to_ndarray(format="rgb24")
-    # The rotation is counted anticlockwise, as numpy turns.
-    return np.ascontiguousarray(np.rot90(picture, frame.rotation // 90 % 4)) if frame.rotation else picture
+    turns = _quarters(frame)
+    return np.ascontiguousarray(np.rot90(picture, turns)) if turns else picture

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from mpeval.video.clip import Clip
 
 Sampling = Literal["even", "tracking"]
-"""`even`: two frames a second and the last one while they fit, else evenly spread. `tracking`: every n-th frame at
-the highest rate that covers the clip."""
+"""`even`: two frames a second and the last one while they fit, else evenly spread. `tracking`: from the start on, at
+the highest of the video's rates that covers the clip."""
 
 MAX_FRAMES = 128
-"""The release's limit before its long-context training, which raised it to 384."""
+"""For a model that does not say: the release's limit before its long-context training, which raised it to 384."""
 EVEN_RATE = 2.0
 TRACKING_RATES = 10
 """Frames a second that tracking is shown at most."""
@@ -42,9 +42,9 @@ def sample(clip: Clip, rule: Sampling, max_frames: int | None = None) -> Sampled
         return Sampled(clip.video.starts, clip.on_screen(clip.video.starts))
     most = max_frames or MAX_FRAMES
     if rule == "tracking":
-        indices = tracking_indices(clip.fps, clip.frame_count, most)
-        return Sampled(indices / clip.fps, indices)
-    times = even_times(clip.duration, most)
+        times = tracking_times(clip.duration, clip.stated_fps or clip.fps, most)
+    else:
+        times = even_times(clip.duration, most)
     return Sampled(times, clip.on_screen(times))
 
 
@@ -64,20 +64,25 @@ def tracking_rates(fps: float, asked: int = 1, most: int = TRACKING_RATES) -> li
     """Whole rates that divide the clip's and are multiples of the rate that answers are asked at.
 
     As olmo/data/academic_video_track_datasets.py, `get_candidate_sampling_fps`: the clip's rate is truncated to a
-    whole number first. Empty for a clip slower than `asked`.
+    whole number first. For a clip slower than `asked`, which the release refuses, that rate alone.
     """
     whole = int(fps)
-    return [rate for rate in range(asked, min(whole, most) + 1, asked) if whole % rate == 0]
+    return [rate for rate in range(asked, min(whole, most) + 1, asked) if whole % rate == 0] or [asked]
 
 
-def tracking_indices(fps: float, frame_count: int, max_frames: int, asked: int = 1) -> np.ndarray:
-    """Every n-th frame, int64 [m], m <= max_frames (`FrameSampler`, mode `fps`).
+def tracking_times(duration: float, fps: float, max_frames: int, asked: int = 1) -> np.ndarray:
+    """0, 1/rate, 2/rate, ... before the clip's end, float64 [n], n <= max_frames (`TimeSampler`, mode `fps`).
 
-    The highest of the rates at which max_frames cover the clip; where the lowest does not, the clip's beginning at
-    that rate.
+    At the highest of the clip's rates at which max_frames cover it; where the lowest does not, the clip's beginning at
+    that rate. The release's datasets ask for the mode `fps`, and its models sample by time (launch_scripts/sft.py,
+    `time_sampling`), not by number of frame: the rates are tried in turn until one does not cover.
     """
     import numpy as np
 
-    steps = [max(int(fps / rate), 1) for rate in tracking_rates(fps, asked)] or [1]
-    covering = [step for step in steps if frame_count // step <= max_frames]
-    return np.arange(0, frame_count, min(covering, default=steps[0]))[:max_frames]
+    rate, *higher = tracking_rates(fps, asked)
+    for each in higher:
+        if max_frames / each < duration:
+            break
+        rate = each
+    times = np.arange(max_frames) / rate
+    return times[times < duration]

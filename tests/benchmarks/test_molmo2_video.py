@@ -312,6 +312,22 @@ def test_rows_and_masks_that_do_not_fit(tmp_path, mpeval) -> None:
     assert result["headline"]["value"] == pytest.approx(2 / 4)
 
 
+def test_numbers_that_are_none_fail_their_rows(tmp_path, mpeval) -> None:
+    """JSON cannot hold them: the record would be unreadable."""
+    nan = float("nan")
+    rows = [
+        point_row(1),
+        point_row(1, video_duration=nan),
+        point_row(1, two_fps_timestamps=[float("inf")]),
+        point_row(1, points=[{"x": nan, "y": 4.0}]),
+        point_row(1, video_id="x" * 300),
+    ]
+    root = pointing_folder(tmp_path, rows)
+    status, result = run(mpeval, root, tmp_path / "out", "molmo2-vp")
+    assert (status, result["failed"], result["samples"]) == (1, 4, 5)
+    assert "are no numbers" in result["failures"][0]
+
+
 def test_an_empty_dataset_is_one_line(tmp_path, mpeval) -> None:
     (tmp_path / "molmo2-vp").mkdir()
     ended = mpeval("run", "--model", "oracle", "--benchmark", "molmo2-vp", "--data-dir", tmp_path)

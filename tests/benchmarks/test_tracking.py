@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from mpeval import registry
 from mpeval.benchmarks import molmo2_track
@@ -23,7 +24,7 @@ from mpeval.masks import encode
 from mpeval.media import Media
 from mpeval.scorers import TrackScore
 from mpeval.store import Run, find_run
-from mpeval.types import ObjectMasks, Prediction, Sample, TrackedObject, TrackTarget
+from mpeval.types import ObjectMasks, Prediction, Sample, TrackedObject, TrackTarget, UnreadableTarget
 from tests.video.videos import number_of, write_video
 
 from . import track_folders as folders
@@ -369,3 +370,88 @@ def test_videos_of_something_else_are_no_help(tmp_path, mpeval) -> None:
     ended = mpeval("run", "--model", "none", "--benchmark", "mevis-valid-u", "--data-dir", root)
     assert (ended.status, ended.err.count("\n")) == (2, 1)
     assert "holds none of the 3 videos: fetch MeViS_release.zip" in ended.err
+
+
+# --- masks of a run ----------------------------------------------------------------------------------
+
+
+def run_none(mpeval, root: Path, out: Path) -> None:
+    """Of three answers, one that fails."""
+    file = root / "mevis-valid-u/valid_u/videos/v1.mp4"
+    file.write_bytes(file.read_bytes()[:200])
+    ended = mpeval("run", "--model", "none", "--benchmark", "mevis-valid-u", "--data-dir", root, "--out", out)
+    assert ended.status == 1, ended.err
+
+
+def test_a_run_without_masks_has_no_j_and_f_though_samples_failed(tmp_path, mpeval) -> None:
+    run_none(mpeval, folders.mevis_valid_u(tmp_path), tmp_path / "out")
+    for values in results(mpeval("score", tmp_path / "out", "--protocol", "all", "--json").out).values():
+        assert not {"J&F", "J", "F", "mask_HOTA"} & set(values)
+    assert "J&F" not in mpeval("score", tmp_path / "out", "--protocol", "official").out.replace("'J&F'", "")
+
+
+def test_a_failed_sample_of_a_segmented_run_counts_0(tmp_path, mpeval) -> None:
+    root = folders.mevis_valid_u(tmp_path)
+    run_none(mpeval, root, tmp_path / "out")
+    ended = mpeval("segment", tmp_path / "out", "--segmenter", "classical", "--data-dir", root)
+    assert ended.status == 0, ended.err
+    for each in json.loads(mpeval("score", tmp_path / "out", "--protocol", "all", "--json").out):
+        (found,) = (m for m in each["metrics"] if m["name"] == "J&F" and m.get("slice") is None)
+        # Nothing is pointed at: right where the second thing, which alone the second query means, is away.
+        assert found["count"] == 3
+        assert found["value"] == pytest.approx(5 / 15 / 3)
+
+
+def test_a_failed_sample_counts_0_beside_the_oracle_s_own_masks(tmp_path, mpeval) -> None:
+    root = folders.mevis_valid_u(tmp_path)
+    rows = [folders.row(0), folders.row(1, anno_id=["77"]), folders.row(2)]
+    folders.write_rows(root / "mevis-valid-u/track/valid_u-00000-of-00001.parquet", rows)
+    run_oracle(mpeval, root, tmp_path / "out")
+    found = results(mpeval("score", tmp_path / "out", "--protocol", "all", "--json").out)
+    for protocol in ("paper", "official", "strict"):
+        assert found[protocol]["J&F"] == pytest.approx(2 / 3)
+
+
+# --- masks are read when they are needed -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["ref-yt-vos", "ref-davis17", "reasonvos", "mevis-valid-u"])
+def test_no_mask_is_read_at_the_start(name, tmp_path, monkeypatch) -> None:
+    root = PUBLIC[name](tmp_path)
+    read = []
+    monkeypatch.setattr(tracking_rows, "by_frame", lambda entries: read.append(1))
+    monkeypatch.setattr(tracking_rows, "_read_drawn", lambda *arguments: read.append(1))
+    found = samples(name, root)
+    assert len(found) == folders.QUERIES
+    assert all(sample.slices["objects"] for sample in found)
+    assert not read
+
+
+def test_pictures_are_read_once_for_all_that_they_show(tmp_path, monkeypatch) -> None:
+    read = []
+    values = tracking_rows._values
+
+    def counted(file: Path, grey: bool) -> np.ndarray:
+        read.append(file)
+        return values(file, grey)
+
+    monkeypatch.setattr(tracking_rows, "_values", counted)
+    found = samples("ref-davis17", folders.ref_davis17(tmp_path))
+    assert found[0].target == found[0].target
+    assert found[1].target != found[0].target
+    assert len(read) == folders.FRAMES
+    # Other pictures in their place are read again.
+    before = found[0].target
+    for file in (tmp_path / "ref-davis17/DAVIS/Annotations/480p/v0").iterdir():
+        Image.new("P", folders.SIZE, 1).save(file)
+    assert found[0].target != before
+
+
+def test_a_mask_in_colours_fails_its_row_alone(tmp_path) -> None:
+    root = folders.ref_davis17(tmp_path)
+    file = root / "ref-davis17/DAVIS/Annotations/480p/v1/00003.png"
+    Image.new("RGB", folders.SIZE).save(file)
+    found = [each.target for each in samples("ref-davis17", root)]
+    assert [type(each).__name__ for each in found] == ["TrackTarget", "TrackTarget", "UnreadableTarget"]
+    assert isinstance(found[2], UnreadableTarget)
+    assert "00003.png is a picture in colours" in found[2].reason

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from mpeval.engine import decoder
+from mpeval.engine import attention, decoder
 from mpeval.engine import prefill as prefill_module
 from mpeval.engine.generate import Generation, GenerationInput, Rules, feed, generate, generate_stream, prefill
 from mpeval.engine.memory import bytes_a_slot, slots_that_fit
@@ -246,6 +246,8 @@ def test_a_prefill_in_parts_gives_the_same_scores(monkeypatch: pytest.MonkeyPatc
     whole = prefill(model, samples, 1).scores.tokens
     crops_seen.clear()
     monkeypatch.setattr(decoder, "TOKENS_AT_ONCE", 7)
+    monkeypatch.setattr(attention, "DENSE", 0)
+    monkeypatch.setattr(attention, "ROWS_AT_ONCE", 5)
     monkeypatch.setattr(prefill_module, "CROPS_AT_ONCE", 3)
     monkeypatch.setattr(prefill_module, "TOKENS_TOGETHER", 120)
     assert torch.allclose(prefill(model, samples, 1).scores.tokens, whole, atol=1e-5)
@@ -260,20 +262,23 @@ def test_a_cache_grows_for_a_longer_sample():
 
 @pytest.mark.parametrize("moment", [0, 1, 7])
 def test_where_memory_ends_nothing_is_lost(moment, monkeypatch: pytest.MonkeyPatch):
-    """More than two rows at a time are too many, from some moment on."""
+    """More than two samples at a time are too many, from some moment on."""
     model, samples = pointing_model(seed=1), mixed(9)
     expected = alone(model, samples, Rules(10, ()))
-    forward, calls = decoder.Decoder.forward, []
+    longest = max(len(each.ids) for each in samples)
+    forward, calls, failed = decoder.Decoder.forward, [], []
 
     def short_of_memory(self, x, *rest):
         calls.append(len(x))
-        if len(calls) > moment and len(x) > 2:
+        # a prefill has all prompts in one row, a step has a row for each sample
+        if len(calls) > moment and (len(x) > 2 or x.shape[1] > 2 * longest):
+            failed.append(len(calls))
             raise torch.OutOfMemoryError("CUDA out of memory")
         return forward(self, x, *rest)
 
     monkeypatch.setattr(decoder.Decoder, "forward", short_of_memory)
     assert streamed(model, samples, 8, Rules(10, ())) == expected
-    assert max(calls[:moment + 1]) > 2
+    assert failed and failed[0] == moment + 1
 
 
 def test_a_single_sample_that_does_not_fit_says_so(monkeypatch: pytest.MonkeyPatch):

@@ -65,7 +65,7 @@ def hostile(count: int = 5) -> Iterator[Row]:
     """Rows whose every text would do harm as markup or as a key."""
     script = "</script><script>alert(1)</script>"
     slices = {"__proto__": HOSTILE, "control": "');alert(1);//", "constructor": script}
-    prompt, target = f"{HOSTILE} 'and' \\ \u2028", BoxTarget((0, 0, 15, 15))
+    prompt, target = f"{HOSTILE} 'and' \\ \u2028 \u202eback", BoxTarget((0, 0, 15, 15))
     for i in range(count):
         error = HOSTILE if i == 4 else None
         points = () if error else (Point(10.0 * i, 10.0),)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,11 +19,19 @@ from mpeval.types import BoxTarget, Elicitation, Point, Prediction, SampleScore
 ASKED = Elicitation("bare-forced", max_new_tokens=128, force_single_point=True, max_crops=24)
 
 
-def store(folder: Path, hits: int, samples: int, model: str = "molmopoint-8b", asked: Elicitation = ASKED) -> None:
+def store(
+    folder: Path,
+    hits: int,
+    samples: int,
+    model: str = "molmopoint-8b",
+    asked: Elicitation = ASKED,
+    weights: dict[str, str] | None = None,
+    revision: str = "5efbb1f1b5463a575f2eb7bc30fe29e49c15f93c",
+) -> None:
     """A run on ScreenSpot-V2, of pictures that differ, in which so many clicks hit."""
     identity = {
-        "model": {"name": model},
-        "benchmark": {"name": "screenspot-v2", "revision": "main"},
+        "model": {"name": model, **(weights or {"repository": "allenai/MolmoPoint-8B", "revision": "0" * 40})},
+        "benchmark": {"name": "screenspot-v2", "revision": revision},
         "elicitation": {"name": asked.name, "max_new_tokens": asked.max_new_tokens, "max_crops": asked.max_crops}
         | ({"force_single_point": True} if asked.force_single_point else {}),
         "seed": 0,
@@ -61,6 +70,24 @@ def test_the_full_split_with_the_published_rate_reproduces_it(tmp_path: Path) ->
     assert [notes[letter] for letter in letters] == [
         "screenspot-v2, against the protocol of MolmoPoint-GUI-8B (64crops): not declared: prompt, average"
     ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"weights": {"weights_sha256": "0" * 64}}, "its weights come from a folder"),
+        ({"weights": {"base_url": "http://localhost:8000/v1"}}, "a server answered"),
+        ({"revision": "local-0123456789abcdef"}, "its data are not as they were fetched"),
+    ],
+)
+def test_other_weights_or_data_under_the_same_name_reproduce_nothing(
+    changes: dict[str, Any], why: str, tmp_path: Path
+) -> None:
+    free = Elicitation("bare", max_new_tokens=128, max_crops=64)
+    store(tmp_path / "run", hits=1194, samples=1272, model="molmopoint-gui-8b", asked=free, **changes)
+    cell = measured(gui_table(tmp_path)).cells[0]
+    assert cell.status == "measured"
+    assert why in cell.why
 
 
 def test_far_from_the_published_rate_it_differs(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ from mpeval.leaderboard.site.tables import billions, site_table
 from mpeval.leaderboard.specs import load_specs
 from mpeval.media import Media
 from mpeval.store import find_runs
-from mpeval.types import BoxTarget
+from mpeval.types import BoxTarget, CountTarget, Prediction
 from tests.conftest import Ended
 from tests.leaderboard.site_runs import HOSTILE, hostile, put_run, screens
 
@@ -263,6 +263,37 @@ def test_a_run_whose_benchmark_is_gone_is_left_out_and_named(plugin: Path, tmp_p
     built = build_site(tmp_path / "www", tmp_path / "runs")
     assert built.runs == 0
     assert "left out" in built.notes[0] and "gone" in built.notes[0]
+
+
+def test_a_run_that_cannot_be_read_or_scored_takes_nothing_from_the_others(tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    put_run(runs, "good", "demo-screens", screens(3, 0.5), 3)
+    begun = put_run(runs, "begun", "demo-screens", screens(3, 0.5), 3)
+    (begun / "run.sqlite").unlink()
+    damaged = put_run(runs, "damaged", "demo-screens", screens(3, 0.5), 3)
+    (damaged / "run.json").write_text("{")
+    foreign = (msgspec.structs.replace(row, target=CountTarget(1)) for row in screens(3, 0.5))
+    put_run(runs, "foreign", "demo-screens", foreign, 3)
+    built = build_site(tmp_path / "www", runs, media="none")
+    assert built.runs == 1
+    assert [run["model"] for run in read_shard(tmp_path / "www", "index")["runs"]] == ["good"]
+    left_out = [note for note in built.notes if "left out" in note]
+    assert len(left_out) == 3
+    assert all(any(f"runs/{name}/" in note for note in left_out) for name in ("begun", "damaged", "foreign"))
+
+
+def test_long_names_make_short_files_and_short_lists(tmp_path: Path) -> None:
+    failed = Prediction(error="e" * 5000)
+    rows = [
+        msgspec.structs.replace(row, sample_id=f"{i}" * 5000, prediction=failed) for i, row in enumerate(screens(2, 0))
+    ]
+    put_run(tmp_path / "runs", "m" * 200, "demo-screens", rows, 2)
+    put_run(tmp_path / "runs", "m" * 199 + "n", "demo-screens", screens(2, 0.5), 2)
+    build_site(tmp_path / "www", tmp_path / "runs", media="none")
+    ids = [run["id"] for run in read_shard(tmp_path / "www", "index")["runs"]]
+    assert len(set(ids)) == 2 and max(map(len, ids)) < 200
+    failures = [each for id_ in ids for each in read_shard(tmp_path / "www", f"runs/{id_}/run")["failures"]]
+    assert len(failures) == 2 and all(len(text) <= 300 for each in failures for text in each)
 
 
 def test_hostile_text_stays_text_in_the_shards(tmp_path: Path) -> None:

@@ -246,6 +246,7 @@ def test_text_of_models_and_data_is_shown_and_never_carried_out(watched: Watched
     page.wait_for_selector(".text")
     assert page.locator(".text").inner_text() == HOSTILE
     assert page.locator(".prompt").inner_text().startswith(HOSTILE)
+    assert page.locator(".prompt").inner_text().endswith("\\u202eback")  # told, and nothing else is turned round
     assert page.locator("main img, main script").count() == 0
     watched.go(address)
     assert HOSTILE in page.locator("h1").inner_text()
@@ -273,6 +274,59 @@ def test_the_theme_follows_the_system_until_it_is_switched(watched: Watched) -> 
     assert page.evaluate(colour) != light  # it is remembered
     page.get_by_role("button", name="Light or dark").click()
     assert page.evaluate(colour) == light
+
+
+def test_the_keyboard_alone_reaches_everything(watched: Watched) -> None:
+    """Skip link, navigation in order, a visible focus, a cell's facts opened, and closed by Escape."""
+    watched.go("#/table/3")
+    page = watched.page
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Skip to the content"
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "main"
+    assert page.locator("h1").inner_text() == "Table 3: Pointing in screens"  # it is the same page still
+    watched.go("#/table/3")
+    reached = []
+    for _ in range(15):
+        page.keyboard.press("Tab")
+        reached.append(page.evaluate("document.activeElement.innerText || document.activeElement.ariaLabel || ''"))
+        assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") != "none", reached
+    assert reached[1:6] == ["mpeval", "Tables", "Benchmarks", "Runs", "◐"]
+    assert reached[-5:-1] == ["Model", "ScreenSpot-V2", "ScreenSpot-Pro", "OSWorldG"]
+    assert reached[-1].startswith("87.6")
+    page.keyboard.press("Enter")
+    assert page.locator(".details").is_visible()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Escape")
+    assert not page.locator(".details").is_visible()
+    assert page.evaluate("document.activeElement.innerText").startswith("87.6")
+
+
+def test_a_part_of_a_split_says_so_in_every_table(watched: Watched, site: Path) -> None:
+    watched.go("#/table/demo")
+    page = watched.page
+    cell = page.locator("tr.measured", has_text="fair").locator("button.cell").first
+    assert "partly measured" in cell.inner_text()
+    cell.click()
+    assert "1000 of 252 samples" in page.get_by_role("region", name="About the cell").inner_text()
+    watched.go("#/runs")
+    assert "4 of 252" in page.locator("tr", has_text="pictures").inner_text()
+    watched.go(f"#/run/{run_id(site, 'pictures')}")
+    assert "4 of 252" in page.locator(".facts").first.inner_text()
+
+
+def test_names_are_shown_whole_and_decimals_stay_in_line(watched: Watched) -> None:
+    page = watched.page
+    page.set_viewport_size({"width": 390, "height": 844})
+    watched.go("#/table/3")
+    clipped = "each => each.filter((label) => label.scrollWidth > label.clientWidth).map((label) => label.innerText)"
+    assert page.locator("tbody th").evaluate_all(clipped) == []
+    ends = """each => each.map((button) => {
+        const range = document.createRange();
+        range.selectNodeContents(button.firstChild);
+        return Math.round(range.getBoundingClientRect().right);
+    })"""
+    assert len(set(page.locator("tbody td:nth-child(2) .cell").evaluate_all(ends))) == 1  # with and without a sign
 
 
 def test_help_opens_and_closes(watched: Watched) -> None:

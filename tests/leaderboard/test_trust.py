@@ -41,7 +41,9 @@ def run(
         "differs": "",
         "path": "runs/x",
     }
-    return MeasuredRun(SimpleNamespace(**{**result, **changes}), elicitation, 982)  # type: ignore[arg-type]
+    doubts, served = changes.pop("doubts", ()), changes.pop("served", False)
+    stored = SimpleNamespace(**{**result, **changes})
+    return MeasuredRun(stored, elicitation, 982, doubts=doubts, served=served)  # type: ignore[arg-type]
 
 
 def table_of(*runs: MeasuredRun, name: str = "1") -> Table:
@@ -106,13 +108,15 @@ def test_the_interval_of_the_difference_decides(value: float, half: float, statu
     [
         (run(samples=900), "not the full split (900 of 982 samples)"),
         (run(expected=900, samples=900), "not the full split"),
-        (run(failed=1), "1 failed"),
+        (run(failed=1), "1 of them failed"),
         (run(protocol="strict"), "scorer: here strict, there paper"),
         (run(elicitation=msgspec.structs.replace(DECLARED, max_crops=8)), "crops: here 8, there 24"),
         (run(elicitation=msgspec.structs.replace(DECLARED, max_crops=None)), "crops: here as the model is configured"),
         (run(elicitation=msgspec.structs.replace(DECLARED, template="Find {query}")), "prompt: here Find {query}"),
         (run(elicitation=msgspec.structs.replace(DECLARED, force_single_point=True)), "forced single point: here yes"),
         (run(model="molmo2-2b"), "no number of this model is published"),
+        (run(doubts=("its weights come from a folder",)), "not compared with 70.7: its weights come from a folder"),
+        (run(served=True), "a server answered"),
     ],
 )
 def test_what_rules_a_comparison_out(changed: MeasuredRun, why: str) -> None:
@@ -147,6 +151,38 @@ def test_a_field_that_nobody_declares_is_named_and_rules_nothing_out() -> None:
         "molmo2-vc, against the protocol of GPT-5: "
         "not declared: prompt, token limit, frames, forced single point, scorer, average"
     )
+
+
+def test_an_api_model_is_known_by_its_server_alone() -> None:
+    metric = Metric("accuracy", 0.358, 5000, (0.352, 0.364))
+    result = run(model="gpt-5", benchmark="molmo2-vc", metrics=[metric], samples=5000, expected=5000).result
+    served = MeasuredRun(result, Elicitation("paper"), 5000, video=True, served=True)
+    assert [row.cells[2].status for row in table_of(served, name="4").rows() if row.measured] == ["reproduced"]
+
+
+@pytest.mark.parametrize(
+    ("masks_by", "segmented", "status", "why"),
+    [
+        ("sam2.1-hiera-large", 793, "reproduced", "interval of the difference"),
+        ("sam2.1-hiera-large", 10, "measured", "masks of 10 of 793 samples"),
+        ("classical", 793, "measured", "its masks are by classical, the published ones by SAM 2"),
+        (None, 793, "measured", "its masks are by the model itself, the published ones by SAM 2"),
+    ],
+)
+def test_numbers_of_masks_need_the_papers_segmenter(masks_by: Any, segmented: int, status: str, why: str) -> None:
+    metric = Metric("J&F", 0.265, 793, (0.255, 0.275))
+    result = run(
+        model="gpt-5",
+        benchmark="mevis-valid-u",
+        metrics=[metric],
+        samples=793,
+        expected=793,
+        masks_by=masks_by,
+        segmented=segmented,
+    ).result
+    table = table_of(MeasuredRun(result, Elicitation("paper"), 793, video=True), name="5")
+    (cell,) = [row.cells[1] for row in table.rows() if row.measured]
+    assert cell.status == status and why in cell.why
 
 
 def test_a_model_without_a_row_is_held_against_the_tables_own_protocol() -> None:

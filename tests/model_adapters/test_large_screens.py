@@ -30,15 +30,16 @@ from mpeval.model_adapters.molmo import MolmoAdapter
 from mpeval.registry import ModelOptions
 from mpeval.types import Elicitation, Query
 
-folder, screen = map(Path, sys.argv[1:])
+folder, *screens = map(Path, sys.argv[1:])
 adapter = MolmoAdapter("small", folder, ModelOptions(device="cpu"))
 asked = Elicitation("test", max_new_tokens=1, max_crops=64)
-query = Query("0", Media.image(screen), "Find it", asked)
+queries = [Query("0", Media.image(screen), "Find it", asked) for screen in screens]
 with ThreadPoolExecutor(4) as pool:  # as the runner prepares
-    batch = list(pool.map(adapter.prepare, [query] * 4))
-assert len(batch[0].tiles[0].pixels) == 61, "ten by six crops and the whole"
-crops = [adapter._input(each).crops(adapter.device) for each in batch]
-media = join_media(crops, [each.pooling for each in batch], 729)
+    batch = list(pool.map(adapter.prepare, queries))
+assert len(batch[0].shown.pixels) == 61, "ten by six crops and the whole"
+assert all(each.nbytes <= adapter.footprint(query).media_bytes for each, query in zip(batch, queries))
+crops = [adapter.engine_input(each).crops(adapter.device) for each in batch]
+media = join_media(crops, [each.shown.pooling for each in batch], 729)
 assert media.pixels.shape == (4 * 61, 729, 588)
 print(1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
@@ -66,9 +67,12 @@ def change(file: Path, **values: object) -> None:
 
 @pytest.mark.slow
 def test_four_large_screens_fit_in_two_gigabytes(folder: Path, tmp_path: Path) -> None:
-    pixels = np.broadcast_to((np.arange(6016) // 300 * 9 % 256).astype(np.uint8)[None, :, None], (3384, 6016, 3))
-    Image.fromarray(np.ascontiguousarray(pixels)).save(tmp_path / "screen.png", compress_level=1)
-    command = [sys.executable, "-c", MEASURE, str(folder), str(tmp_path / "screen.png")]
+    screens = [tmp_path / f"screen{number}.png" for number in range(4)]
+    for number, screen in enumerate(screens):  # four pictures: questions on one would share its tiles
+        column = ((np.arange(6016) // 300 * 9 + number) % 256).astype(np.uint8)[None, :, None]
+        pixels = np.broadcast_to(column, (3384, 6016, 3))
+        Image.fromarray(np.ascontiguousarray(pixels)).save(screen, compress_level=1)
+    command = [sys.executable, "-c", MEASURE, str(folder), *map(str, screens)]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert ended.returncode == 0, ended.stderr
     assert int(ended.stdout) < LIMIT

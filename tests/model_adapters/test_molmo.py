@@ -20,6 +20,7 @@ from mpeval.model_adapters.tiny import config
 from mpeval.model_adapters.tiny.run_folder import export
 from mpeval.registry import ModelEntry, ModelOptions
 from mpeval.types import Elicitation, Query
+from tests.video.videos import write_video
 
 OPTIONS = ModelOptions(device="cpu", dtype="float32")
 
@@ -160,7 +161,7 @@ def test_more_crops_are_part_of_the_identity(folder: Path) -> None:
     own = MolmoAdapter("tiny", folder, OPTIONS)
     more = MolmoAdapter("tiny", folder, OPTIONS, least_crops=4)
     fewer = MolmoAdapter("tiny", folder, OPTIONS, least_crops=0)
-    assert [a.image_spec.max_crops for a in (own, more, fewer)] == [1, 4, 1]
+    assert [a.media.image_spec.max_crops for a in (own, more, fewer)] == [1, 4, 1]
     assert more.identity()["max_crops"] == 4 and "max_crops" not in own.identity()
     wide = picture(1000, 250)
     asked = query(media=wide, max_crops=2)
@@ -293,3 +294,34 @@ def test_shards_have_one_digest(tmp_path: Path) -> None:
     assert both == weights_sha256(files) != weights_sha256(files[::-1])
     files[1].write_text("c")
     assert weights_sha256(files) != both
+
+
+def test_the_checkpoint_says_how_many_frames_it_is_shown(folder: Path, tmp_path: Path) -> None:
+    """The release's long-context checkpoints take 384 (num_frames), the others 128."""
+    own = copy(folder, tmp_path / "own")
+    file = own / "video_preprocessor_config.json"
+    clip = Media.video(write_video(tmp_path / "clip.mp4", 30, 10))
+    shown = {}
+    for most in (4, None):
+        file.write_text(json.dumps(config.video_preprocessor_config() | ({"num_frames": most} if most else {})))
+        adapter = MolmoAdapter("tiny", own, OPTIONS)
+        shown[most] = adapter.prepare(query(media=clip)).shown.times
+        assert len(adapter.prepare(query(media=clip, max_frames=3)).shown.times) == 3
+    assert shown == {4: (0, 1, 2, 3), None: (0, 0.5, 1, 1.5, 2, 2.5, 3)}
+    file.write_text(json.dumps(config.video_preprocessor_config() | {"num_frames": "many"}))
+    with pytest.raises(UserError, match=r"video_preprocessor_config.json: num_frames is 'many'"):
+        MolmoAdapter("tiny", own, OPTIONS)
+
+
+def test_an_answer_may_be_longer_than_what_was_trained(folder: Path, tmp_path: Path) -> None:
+    """As in the release, which trains on 36,864 tokens at most and evaluates with 64,000."""
+    own = copy(folder, tmp_path / "own")
+    raw = json.loads((own / "config.json").read_text())
+    raw["text_config"]["max_position_embeddings"] = 100
+    (own / "config.json").write_text(json.dumps(raw))
+    adapter = MolmoAdapter("tiny", own, OPTIONS)
+    asked = adapter.prepare(query(tokens=4))
+    assert asked.length > 100
+    assert adapter.generate([asked])[0].error is None
+    with pytest.raises(SampleError, match="more than the 64000 of tiny"):
+        adapter.prepare(query(tokens=64_000))

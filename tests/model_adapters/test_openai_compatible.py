@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import random
+import signal
 import ssl
 import sys
 import time
@@ -368,6 +369,44 @@ output_price = 1.0
 
     assert mpeval(*command).status == 0
     assert len(server.answered) == 4  # nothing was asked again
+
+
+def test_a_run_that_is_stopped_tells_its_cost(server: Server, mpeval, tmp_path: Path) -> None:
+    """Ctrl-C with the second request at work: what was asked until then was paid for."""
+    stop = iter([None, signal.SIGINT])
+
+    def interrupt(asked: Any) -> str:
+        if number := next(stop, None):
+            signal.raise_signal(number)
+        return ""
+
+    server.faults = interrupt
+    prices = "input_price = 1.0\noutput_price = 1.0\nconcurrency = 1\n"
+    path = written(tmp_path, prices + FILE.replace("https://api.example.com/v1", server.url))
+    ended = mpeval(
+        "run", "--model", f"api:{path}", "--benchmark", "demo-photos", "--limit", 12, "--batch-size", 2, "--out",
+        tmp_path / "out",
+    )  # fmt: skip
+    assert ended.status == 130
+    assert "stopped" in ended.err
+    assert f"{len(server.answered)} requests answered" in ended.err
+    assert "$0.0" in ended.err
+    assert 2 <= len(server.answered) < 12
+
+
+def test_a_dry_run_names_what_is_wrong_with_the_settings(mpeval, tmp_path: Path) -> None:
+    pytest.importorskip("openai", reason="the openai client is not installed: pip install 'mpeval[api]'")
+    dry = ("run", "--benchmark", "demo-photos", "--dry-run", "--model")
+    for broken, line in (
+        (FILE.replace("json", "jason"), "grammar 'jason'"),
+        ("model = ", "docs/api-models.md lists the keys"),
+        (FILE + 'api_key_env = "UNSET_KEY_OF_NOBODY"', "the environment variable that api_key_env names is not set"),
+    ):
+        ended = mpeval(*dry, f"api:{written(tmp_path, broken)}")
+        assert (ended.status, ended.err.count("\n")) == (2, 1)
+        assert line in ended.err
+    assert mpeval(*dry, f"api:{tmp_path / 'gone.toml'}").status == 2
+    assert mpeval(*dry, f"api:{written(tmp_path, FILE)}").status == 0
 
 
 def test_a_run_with_a_wrong_key_stops_at_once(server: Server, mpeval, tmp_path: Path) -> None:

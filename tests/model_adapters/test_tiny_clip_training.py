@@ -102,8 +102,8 @@ def test_a_clip_is_asked_in_training_as_by_the_adapter(
     prepared = adapter.prepare(Query("", media, "track red circles", asked))
     trees = clip_maker(written, clips).trees
     assert prepared.ids == trees.prefix + trees.encode(QUESTION.format(text="track red circles"))
-    assert np.array_equal(prepared.pixels, clips.pixels[2])
-    assert np.array_equal(prepared.pooling, trees.pooling.numpy())
+    assert np.array_equal(prepared.shown.pixels, clips.pixels[2])
+    assert np.array_equal(prepared.shown.pooling, trees.pooling.numpy())
     assert len(adapter.generate([prepared])) == 1
 
 

@@ -27,9 +27,9 @@ def test_masks_come_back(tmp_path):
     with stored(tmp_path) as store:
         assert store.masks("s1", "classical", "answer") == MASKS
         assert store.masks("s2", "classical", "answer") == ()
-        assert store.has("s1", "classical", "c1")
-        assert not store.has("s1", "classical", "c2")
-        assert not store.has("s1", "other", "c1")
+        assert store.has("s1", "classical", "c1", "answer")
+        assert not store.has("s1", "classical", "c2", "answer")
+        assert not store.has("s1", "other", "c1", "answer")
 
 
 def test_masks_of_another_answer_are_not_given(tmp_path):
@@ -37,6 +37,29 @@ def test_masks_of_another_answer_are_not_given(tmp_path):
         store.put("s1", "classical", "c1", answer_key([Point(1, 2)]), MASKS)
         assert store.masks("s1", "classical", answer_key([Point(1, 2)])) == MASKS
         assert store.masks("s1", "classical", answer_key([Point(1, 3)])) is None
+
+
+def test_another_answer_that_prompts_the_same_has_the_same_masks(tmp_path):
+    """Two points off the picture prompt the same pixel of its edge."""
+    with MaskStore.write(tmp_path) as store:
+        store.put("s1", "classical", "c1", answer_key([Point(-1, 2)]), MASKS)
+        other = answer_key([Point(-5, 2)])
+        assert store.masks("s1", "classical", other) is None
+        assert store.has("s1", "classical", "c1", other)
+        assert store.masks("s1", "classical", other) == MASKS
+
+
+def test_masks_by_other_weights_under_one_name_go(tmp_path):
+    with MaskStore.write(tmp_path) as store:
+        store.begin("sam2", {"weights": "a"})
+        store.put("s1", "sam2", "c1", "answer", MASKS)
+        store.put("s1", "classical", "c1", "answer", MASKS)
+    with MaskStore.write(tmp_path) as store:
+        store.begin("sam2", {"weights": "a"})
+        assert store.masks("s1", "sam2", "answer") == MASKS
+        store.begin("sam2", {"weights": "b"})
+        assert store.masks("s1", "sam2", "answer") is None
+        assert store.masks("s1", "classical", "answer") == MASKS
 
 
 def test_newer_masks_replace_older_ones_of_the_same_segmenter(tmp_path):

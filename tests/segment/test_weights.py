@@ -28,8 +28,20 @@ def test_without_a_network(monkeypatch, tmp_path, name):
         load_segmenter(name)
     told = str(caught.value)
     assert "config.json and model.safetensors of facebook/sam2.1-hiera-large" in told
-    assert f"--segmenter {name}:FOLDER" in told and str(tmp_path / "cache") in told
+    assert f"--segmenter {name}:DIR" in told and str(tmp_path / "cache") in told
     assert "\n" not in told
+
+
+def test_a_cache_that_is_not_whole(monkeypatch, tmp_path):
+    snapshot = tmp_path / "models--facebook--sam2.1-hiera-large/snapshots" / ("0" * 40)
+    snapshot.mkdir(parents=True)
+    (snapshot / "config.json").write_text("{}")
+    (tmp_path / "models--facebook--sam2.1-hiera-large/refs").mkdir()
+    (tmp_path / "models--facebook--sam2.1-hiera-large/refs/main").write_text("0" * 40)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(UserError, match=r"lacks model.safetensors of facebook/sam2.1-hiera-large"):
+        load_segmenter("sam2")
 
 
 def test_in_a_folder_without_them(tmp_path):

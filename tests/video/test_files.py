@@ -53,6 +53,26 @@ def test_a_clip_counts_from_its_start(folder):
     assert clip.starts(indices) == pytest.approx([-0.02, 0.5, 0.98])
 
 
+def test_at_its_end_a_clip_shows_the_frame_that_begins_there(folder):
+    """As in the release: a clip from 2 to 4 s of a video at two frames a second ends with the frame at 4 s."""
+    clip = Clip(VideoFile(write_video(folder / "slow.mp4", 20, 2)), (2.0, 4.0))
+    times, indices = sample(clip, "even")
+    assert times.tolist() == [0, 0.5, 1, 1.5, 2]
+    assert [number_of(frame) for frame in clip.pixels(indices)] == [4, 5, 6, 7, 8]
+    assert clip.frame_count == 4
+    whole = Clip(clip.video)
+    assert [number_of(frame) for frame in whole.pixels(sample(whole, "even").indices)][-2:] == [19, 19]
+
+
+def test_a_frame_begins_when_its_packet_says(folder):
+    """Thirds and sixths of a second are no round numbers; the frame at each is the one that begins there."""
+    clip = Clip(VideoFile(write_video(folder / "six.mp4", 60, 6)))
+    assert (clip.video.starts == np.arange(60) / 6).all()
+    times, indices = sample(clip, "tracking", 59)
+    assert times.tolist() == [k / 3 for k in range(30)]
+    assert indices.tolist() == list(range(0, 60, 2))
+
+
 def test_a_clip_ends_with_the_video(folder):
     clip = Clip(VideoFile(write_video(folder / "end.mp4", 50, 25)), (1.0, 9.0))
     assert clip.duration == pytest.approx(1.0)
@@ -102,6 +122,66 @@ def test_a_file_cut_short_is_named(folder):
     no_index.write_bytes(whole.read_bytes()[:2000])
     with pytest.raises(SampleError, match=r"cannot open .*no-index.mp4 as video"):
         list(VideoFile(no_index).pixels([0]))
+
+
+def test_what_an_edit_leaves_out_is_not_missing(folder):
+    """Cut without encoding it anew, a file begins at a key frame before its beginning, and says what not to show."""
+    import av
+
+    whole, edited = write_video(folder / "before.mp4", 60, 25), folder / "edited.mp4"
+    with av.open(str(whole)) as source, av.open(str(edited), "w") as sink:
+        stream = sink.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(source.streams.video[0]):
+            if packet.dts is not None:
+                packet.pts, packet.dts = (packet.pts or 0) - 20 * 512, packet.dts - 20 * 512
+                packet.stream = stream
+                sink.mux(packet)
+    video = VideoFile(edited)
+    assert len(video.starts) == 40
+    assert [number_of(frame) for frame in video.pixels(range(40))] == list(range(20, 60))
+
+
+def test_a_tilt_between_quarter_turns_is_left(folder):
+    file = write_video(folder / "tilted.mp4", 3)
+    tilt = round(0.5**0.5 * 65536)
+    turn_upright_from_clockwise(file, (tilt, tilt, 0, -tilt, tilt, 0, 0, 0, 1 << 30))
+    video = VideoFile(file)
+    assert video.size == (160, 64)
+    assert next(iter(video.pixels([0]))).shape == (64, 160, 3)
+
+
+@pytest.mark.parametrize("pixels", ["yuv420p10le", "yuv422p", "yuv444p", "gray"])
+def test_other_pixel_formats(folder, pixels):
+    video = VideoFile(write_video(folder / f"{pixels}.mp4", 30, pixels=pixels))
+    assert [number_of(frame) for frame in video.pixels(range(30))] == list(range(30))
+
+
+def test_a_damaged_middle_is_named_by_what_needs_it(folder):
+    file = write_video(folder / "damaged.mp4", 120, size=(320, 240))
+    data = bytearray(file.read_bytes())
+    begin = data.index(b"mdat")
+    half = begin + (data.index(b"moov") - begin) // 2
+    data[half : half + 2000] = bytes(2000)
+    file.write_bytes(data)
+    video = VideoFile(file)
+    assert number_of(next(iter(video.pixels([0])))) == 0
+    with pytest.raises(SampleError, match=r"cannot decode .*damaged.mp4: Invalid data found when processing input$"):
+        list(video.pixels(range(120)))
+
+
+def test_a_header_without_frames_is_named(folder):
+    import av
+
+    file = folder / "header.mp4"
+    with av.open(str(file), "w", options={"movflags": "empty_moov+frag_keyframe"}) as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
+        frame = av.VideoFrame.from_ndarray(numbered_frame(0, (64, 64))[:, :64], format="rgb24")
+        container.mux([*stream.encode(frame), *stream.encode()])
+    data = file.read_bytes()
+    file.write_bytes(data[: data.index(b"moof") - 4])
+    with pytest.raises(SampleError, match=r"header.mp4 has no frames"):
+        VideoFile(file).size  # noqa: B018
 
 
 def test_what_is_no_video_is_named(tmp_path):

@@ -38,6 +38,7 @@ def write_video(
     codec: str = "libx264",
     pts: Sequence[int] | None = None,
     key_every: int = 12,
+    pixels: str | None = None,
 ) -> Path:
     """`count` numbered frames. pts: presentation times in thousandths of a second, for a variable rate."""
     import av
@@ -45,7 +46,7 @@ def write_video(
     with av.open(str(path), "w") as container:
         stream = cast(av.VideoStream, container.add_stream(codec, rate=rate, options={"crf": "18", "bf": "2"}))
         stream.width, stream.height = size
-        stream.pix_fmt = "yuv420p" if not (size[0] % 2 or size[1] % 2) else "yuv444p"
+        stream.pix_fmt = pixels or ("yuv420p" if not (size[0] % 2 or size[1] % 2) else "yuv444p")
         stream.codec_context.gop_size = key_every
         if pts is not None:
             stream.codec_context.time_base = Fraction(1, 1000)
@@ -58,9 +59,12 @@ def write_video(
     return path
 
 
-def turn_upright_from_clockwise(path: Path) -> None:
-    """Say in an mp4's track header that players must turn its frames by 90 degrees clockwise."""
+CLOCKWISE = (0, 1 << 16, 0, -(1 << 16), 0, 0, 0, 0, 1 << 30)
+
+
+def turn_upright_from_clockwise(path: Path, turn: tuple[int, ...] = CLOCKWISE) -> None:
+    """Say in an mp4's track header that players must turn its frames, by 90 degrees clockwise if not otherwise."""
     data = bytearray(path.read_bytes())
     matrix = data.index(b"tkhd") + 44
-    data[matrix : matrix + 36] = struct.pack(">9i", 0, 1 << 16, 0, -(1 << 16), 0, 0, 0, 0, 1 << 30)
+    data[matrix : matrix + 36] = struct.pack(">9i", *turn)
     path.write_bytes(data)

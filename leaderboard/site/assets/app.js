@@ -84,6 +84,10 @@
   document.body.append(dialog);
   document.getElementById("help").addEventListener("click", () => dialog.showModal());
   document.getElementById("theme").addEventListener("click", toggleTheme);
+  document.querySelector(".skip").addEventListener("click", (event) => {
+    event.preventDefault(); // its address would be taken for a page's
+    main.focus();
+  });
 
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || dialog.open) return;
@@ -97,7 +101,7 @@
     else if (event.key === "t") toggleTheme();
     else if (event.key === "g") location.hash = "#/";
     else if (event.key === "?") dialog.showModal();
-    else if (event.key === "Escape") for (const each of document.querySelectorAll(".details")) each.hidden = true;
+    else if (event.key === "Escape") for (const each of document.querySelectorAll(".details:not([hidden]) .close")) each.click();
     else return;
     event.preventDefault();
   });

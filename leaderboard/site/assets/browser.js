@@ -101,7 +101,7 @@
     const address = (number, changes) => link(["run", id, "samples", ...(number === null ? [] : [String(number)])], { protocol: protocol === run.protocols[0].name ? "" : protocol, ...wanted, ...changes });
     const go = (changes) => { location.hash = address(null, changes); };
 
-    const stage = el("div", { class: "stage" });
+    const stage = el("div", { class: "stage" }, indices.length ? null : el("p", {}, "No sample fits these filters."));
     let view = null, zoomed = false, turn = 0;
 
     async function show(i) {

@@ -4,6 +4,9 @@
 Site.dom = (() => {
   const SVG = "http://www.w3.org/2000/svg";
 
+  // Characters that turn the direction of all that follows, as what they are: `\u202e`.
+  const visible = (text) => text.replace(/[\u202a-\u202e\u2066-\u2069]/g, (each) => `\\u${each.charCodeAt(0).toString(16)}`);
+
   function fill(element, attributes, children) {
     for (const [name, value] of Object.entries(attributes || {})) {
       if (value === null || value === undefined || value === false) continue;
@@ -11,7 +14,7 @@ Site.dom = (() => {
       else element.setAttribute(name, value === true ? "" : value);
     }
     for (const child of children.flat(Infinity)) {
-      if (child !== null && child !== undefined && child !== false) element.append(child);
+      if (child !== null && child !== undefined && child !== false) element.append(typeof child === "string" ? visible(child) : child);
     }
     return element;
   }

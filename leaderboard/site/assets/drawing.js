@@ -202,6 +202,7 @@ Site.drawing = (() => {
       frame = Math.min(Math.max(0, to), times.length - 1);
       slider.value = frame;
       clock.textContent = `${times[frame].toFixed(2)} s`;
+      slider.setAttribute("aria-valuetext", clock.textContent);
       draw();
     }
 

@@ -11,12 +11,15 @@
     { label: "Metric", value: (run) => run.metric },
     { label: "%", numeric: true, value: (run) => run.value, cell: (run) => percent(run.value) },
     { label: "95 % interval", numeric: true, value: (run) => run.interval && run.interval[0], cell: (run) => interval(run.interval) || "-" },
-    { label: "Samples", numeric: true, value: (run) => run.samples, cell: (run) => (run.samples < run.expected ? `${run.samples} of ${run.expected}` : String(run.samples)) },
+    { label: "Samples", numeric: true, value: (run) => run.samples, cell: (run) => Site.pages.share(run) },
     { label: "Failed", numeric: true, value: (run) => run.failed, cell: (run) => String(run.failed) },
     { label: "Tokens a point", numeric: true, first: 1, value: (run) => run.tokens_per_point, cell: (run) => number(run.tokens_per_point) },
     { label: "Seconds a sample", numeric: true, first: 1, value: (run) => run.seconds, cell: (run) => number(run.seconds, 3) },
     { label: "", value: () => null, cell: (run) => el("a", { href: link(["run", run.id, "samples"]) }, "samples") },
   ];
+
+  // `24 of 252`: a part says so wherever it is shown.
+  const share = (run) => (run.samples < run.of ? `${run.samples} of ${run.of}` : String(run.samples));
 
   // The same run without the columns that are the same for all.
   const ofBenchmark = runColumns.filter((column) => column.label !== "Benchmark");
@@ -100,15 +103,15 @@
     const metric = runs[0].metric;
     return el("div", { class: "figures" },
       costed.length ? Site.plots.scatter(`${metric} against tokens a point, protocol ${protocol}`, costed.map((run) => ({ name: run.model, style: runs.indexOf(run), x: run.tokens_per_point, y: run.value, interval: run.interval })), "tokens a point", `${metric}, %`) : null,
-      bins.length > 1 && series.length ? Site.plots.lines(`${metric} against size of target, protocol ${protocol}`, bins, series.slice(0, 6), "side of the target, % of the picture's", `${metric}, %`) : null);
+      bins.length > 1 && series.length ? Site.plots.lines(`${metric} against size of target, protocol ${protocol}${series.length > 6 ? `, 6 of ${series.length} runs` : ""}`, bins, series.slice(0, 6), "side of the target, % of the picture's", `${metric}, %`) : null);
   }
 
   function comparisons(data, runs) {
     if (runs.length < 2) return null;
     const model = new Map(runs.map((run) => [run.id, run.model]));
     const columns = [
-      { label: "A", value: (each) => model.get(each.a) },
-      { label: "B", value: (each) => model.get(each.b) },
+      { label: "A", value: (each) => model.get(each.a), cell: (each) => el("div", { class: "name" }, model.get(each.a)) },
+      { label: "B", value: (each) => model.get(each.b), cell: (each) => el("div", { class: "name" }, model.get(each.b)) },
       { label: "B − A, points", numeric: true, value: (each) => each.difference, cell: (each) => signed(each.difference) },
       { label: "95 % interval", numeric: true, value: (each) => each.interval && each.interval[0], cell: (each) => (each.interval ? `${signed(each.interval[0])} to ${signed(each.interval[1])}` : "-") },
       { label: "p", numeric: true, first: 1, value: (each) => each.p, cell: (each) => pValue(each.p) },
@@ -136,5 +139,5 @@
     return [`${elicitation.name}: `, el("q", {}, elicitation.template ?? "{query}"), limits.length ? ` (at most ${limits.join(", ")})` : ""];
   }
 
-  Site.pages = { home, pages, tablePage, benchmarkPage, facts };
+  Site.pages = { home, pages, tablePage, benchmarkPage, facts, share };
 })();

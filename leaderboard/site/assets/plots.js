@@ -53,12 +53,13 @@ Site.plots = (() => {
     return shape;
   }
 
-  // Colour and shape of a series, the same in all plots of a page.
-  const look = (each) => (each.style || 0) % SHAPES.length;
+  // Shape and colour of a series, the same in all plots of a page; no two alike among 36.
+  const shape = (each) => SHAPES[(each.style || 0) % SHAPES.length];
+  const colour = (each) => ((each.style || 0) + Math.floor((each.style || 0) / SHAPES.length)) % SHAPES.length;
 
   function key(series) {
     return el("ul", { class: "key" }, series.map((each) =>
-      el("li", {}, svg("svg", { viewBox: "0 0 16 16", class: `series s${look(each)}`, "aria-hidden": "true" }, SHAPES[look(each)](8, 8)), " ", each.name)));
+      el("li", {}, svg("svg", { viewBox: "0 0 16 16", class: `series s${colour(each)}`, "aria-hidden": "true" }, shape(each)(8, 8)), " ", each.name)));
   }
 
   const figure = (caption, ...parts) => el("figure", {}, el("figcaption", {}, caption), parts);
@@ -69,7 +70,7 @@ Site.plots = (() => {
     const plot = frame(ticks(end).map((value) => [value / end, String(value)]), rates, xLabel, yLabel, `${caption}: ${points.map((p) => `${p.name} ${p.x}, ${percent(p.y)}`).join("; ")}`);
     points.forEach((point) => {
       const x = plotX(point.x / end);
-      plot.append(svg("g", { class: `series s${look(point)}` }, whisker(x, point.interval), titled(SHAPES[look(point)](x, plotY(point.y)), `${point.name}: ${xLabel} ${point.x}, ${percent(point.y)}`)));
+      plot.append(svg("g", { class: `series s${colour(point)}` }, whisker(x, point.interval), titled(shape(point)(x, plotY(point.y)), `${point.name}: ${xLabel} ${point.x}, ${percent(point.y)}`)));
     });
     return figure(caption, plot, key(points));
   }
@@ -83,8 +84,8 @@ Site.plots = (() => {
       const shift = (s - (series.length - 1) / 2) * 5;
       const places = each.values.map((value, i) => (value ? [plotX(at(i)) + shift, plotY(value[0]), value, bins[i]] : null)).filter(Boolean);
       const path = places.map(([x, y], i) => `${i ? "L" : "M"}${x} ${y}`).join("");
-      plot.append(svg("g", { class: `series s${look(each)}` }, svg("path", { class: "line", d: path }),
-        places.map(([x, y, value, bin]) => [whisker(x, [value[1], value[2]]), titled(SHAPES[look(each)](x, y), `${each.name}, ${bin}: ${percent(value[0])} (${percent(value[1])} to ${percent(value[2])}), n=${value[3]}`)])));
+      plot.append(svg("g", { class: `series s${colour(each)}` }, svg("path", { class: "line", d: path }),
+        places.map(([x, y, value, bin]) => [whisker(x, [value[1], value[2]]), titled(shape(each)(x, y), `${each.name}, ${bin}: ${percent(value[0])} (${percent(value[1])} to ${percent(value[2])}), n=${value[3]}`)])));
     });
     return figure(caption, plot, series.length > 1 ? key(series) : null);
   }

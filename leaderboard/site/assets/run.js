@@ -12,7 +12,7 @@
     return [
       el("h1", {}, run.model, el("small", {}, " on ", el("a", { href: link(["benchmark", Site.benchmarkId(run.benchmark)]) }, run.benchmark))),
       el("p", { class: "actions" }, el("a", { class: "button", href: link(["run", id, "samples"]) }, "Browse its samples"), others(index, run)),
-      Site.pages.facts([["Made for protocol", run.protocol], ["Asked", run.elicitation], ["Shard", run.shard], ["Masks by", run.masks_by], ["Samples", run.samples < run.expected ? `${run.samples} of ${run.expected}` : run.samples], ["Failed", run.failed],
+      Site.pages.facts([["Made for protocol", run.protocol], ["Asked", run.elicitation], ["Shard", run.shard], ["Masks by", run.masks_by], ["Samples", Site.pages.share(run)], ["Failed", run.failed],
         ["Tokens a point", run.tokens_per_point === null ? null : number(run.tokens_per_point)], ["Seconds a sample", run.seconds === null ? null : number(run.seconds, 3)], ["Device", run.device]]),
       el("h2", {}, "Scores under every protocol"), scores(run),
       run.failures.length ? [el("h2", {}, "Failed samples"), el("ul", {}, run.failures.map(([sample, error]) => el("li", {}, el("b", {}, sample), ": ", error)))] : null,
@@ -37,7 +37,7 @@
       { label: "%", numeric: true, value: (row) => row.metric[VALUE], cell: (row) => percent(row.metric[VALUE]) },
       { label: "95 % interval", numeric: true, value: (row) => row.metric[LOW], cell: (row) => interval([row.metric[LOW], row.metric[HIGH]]) || "-" },
       { label: "n", numeric: true, value: (row) => row.metric[COUNT], cell: (row) => String(row.metric[COUNT]) },
-      { label: "Remarks", value: (row) => remarks(row.protocol) },
+      { label: "Remarks", value: (row) => remarks(row.protocol), cell: (row) => el("div", { class: "long" }, remarks(row.protocol)) },
     ], rows);
   }
 

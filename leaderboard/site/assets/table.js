@@ -15,7 +15,7 @@
     published: ["", "published", "printed in the paper"],
     measured: ["†", "measured", "by a run of ours; nothing is claimed about a published number"],
     reproduced: ["=", "reproduced", "a run of ours on the full split, asked and counted as published, within 1.5 points"],
-    differs: ["≠", "differs", "the same, and more than 1.5 points away"],
+    differs: ["≠", "differs", "a run of ours on the full split, asked and counted as published, more than 1.5 points away"],
   };
   const NAMES = {
     prompt: "Prompt", max_new_tokens: "Token limit", max_crops: "Crops", max_frames: "Frames",
@@ -144,10 +144,12 @@
       const each = row.cells[column.index];
       const status = each.s || "published";
       if (each.t === "-" || each.t === "") return el("td", {}, each.t);
-      const text = each.b === 1 ? el("strong", {}, each.t) : each.b === 2 ? el("span", { class: "second" }, each.t) : each.t;
+      // A sign after a number hangs outside, so that decimals stay in line.
+      const [, printed, hanging] = each.t.match(/^(.*?\d)?([^\d.%]?)$/) || [null, each.t, ""];
+      const text = [each.b === 1 ? el("strong", {}, printed) : each.b === 2 ? el("span", { class: "second" }, printed) : printed, hanging ? el("span", { class: "hanging" }, hanging) : null];
       const [sign, word] = STATUS[status];
-      const mark = sign ? el("span", { class: "mark" }, sign, " ", word) : el("span", { class: "unseen" }, " published");
-      const button = el("button", { type: "button", class: "cell", tabindex: -1, "data-status": status, onclick: () => open(row, column) }, text, mark);
+      const mark = sign ? el("span", { class: "mark" }, sign, each.part ? " partly " : " ", word) : el("span", { class: "unseen" }, " published");
+      const button = el("button", { type: "button", class: "cell", tabindex: -1, "data-status": status, onclick: (event) => open(row, column, event.currentTarget) }, text, mark);
       button.tip = tip(each, status);
       return el("td", {}, button);
     }
@@ -156,17 +158,25 @@
       const lines = [];
       if (each.i) lines.push(`95 % interval ${each.i[0].toFixed(1)} to ${each.i[1].toFixed(1)}`);
       if (each.n !== undefined) lines.push(`n = ${each.n}`);
+      if (each.part) lines.push(each.part);
       lines.push(STATUS[status][1]);
       return lines.join(" · ");
     }
 
+    let opener = null;
+
+    function close() {
+      details.hidden = true;
+      if (opener) opener.focus(); // else the keyboard would be back at the top of the page
+    }
+
     // What is known of a cell, below the table.
-    function open(row, column) {
+    function open(row, column, from) {
       const each = row.cells[column.index];
       const status = each.s || "published";
       const facts = [["Value", each.t], ["Status", `${STATUS[status][1]}: ${STATUS[status][2]}`]];
       if (each.i) facts.push(["95 % interval", `${each.i[0].toFixed(2)} to ${each.i[1].toFixed(2)}`]);
-      if (each.n !== undefined) facts.push(["Samples", each.n]);
+      if (each.n !== undefined) facts.push(["Samples", each.part || each.n]);
       if (each.w) facts.push(["Judged", each.w]);
       if (each.r) facts.push(["Run", el("a", { href: link(["run", each.r]) }, each.r)]);
       if (each.c) facts.push(["Protocol", el("a", { href: link(["benchmark", Site.benchmarkId(column.benchmark)], { protocol: each.c }) }, each.c)]);
@@ -176,9 +186,10 @@
       }
       details.replaceChildren(
         el("h3", {}, `${row.label}: ${column.over} ${column.label}`),
-        el("button", { type: "button", class: "close", onclick: () => { details.hidden = true; }, "aria-label": "Close" }, "×"),
+        el("button", { type: "button", class: "close", onclick: close, "aria-label": "Close" }, "×"),
         el("dl", {}, facts.map(([name, value]) => [el("dt", {}, name), el("dd", {}, value)])));
       details.hidden = false;
+      opener = from;
       details.scrollIntoView({ block: "nearest" });
     }
 
@@ -229,7 +240,7 @@
     draw();
     const texts = table.remarks.map(([sign, text]) => el("li", {}, sign ? el("sup", {}, sign) : null, sign ? " " : null, text));
     return el("div", { class: "block" }, filters(), place, details, legend(rows),
-      texts.length ? el("details", { class: "remarks", open: texts.length < 6 }, el("summary", {}, `${texts.length} notes`), el("ul", {}, texts)) : null,
+      texts.length ? el("details", { class: "remarks", open: texts.length < 6 }, el("summary", {}, `${texts.length} ${texts.length === 1 ? "note" : "notes"}`), el("ul", {}, texts)) : null,
       table.source ? el("p", { class: "source" }, `Source: ${table.source}.`) : null);
   };
 

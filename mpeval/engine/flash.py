@@ -1,0 +1,72 @@
+"""Attention of one token a slot over a cache on a GPU, by the flash kernel for sequences of different lengths.
+
+It reads of each slot what is in use and no more, cut into parts that run at the same time: with few samples, a kernel
+with a mask would leave most of the device idle.
+"""
+
+from __future__ import annotations
+
+import logging
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+logger = logging.getLogger(__name__)
+
+
+def decode(q: Tensor, keys: Tensor, values: Tensor, lengths: Tensor, capacity: int, span: int) -> Tensor:
+    """q [slots, heads, head_dim] over the slots of `Cache.layers`; returns the same shape.
+
+    keys, values [at least slots * capacity, kv_heads, head_dim]; lengths [slots]: the position of each query, which
+    sees what is up to there; span: lengths are below it.
+    """
+    from torch.nn.attention.varlen import varlen_attn
+
+    starts = torch.arange(len(q) + 1, dtype=torch.int32, device=q.device)
+    out = varlen_attn(
+        q,
+        keys,
+        values,
+        starts,
+        starts * capacity,
+        1,
+        span,
+        enable_gqa=True,
+        seqused_k=(lengths + 1).to(torch.int32),
+    )
+    assert isinstance(out, Tensor)
+    return out
+
+
+def has_flash(cache: Tensor) -> bool:
+    """Whether `decode` can be used on a cache [layers, slots, capacity, kv_heads, head_dim] of this type and device."""
+    return cache.is_cuda and _works(cache.dtype, cache.shape[-2], cache.shape[-1], cache.device)
+
+
+@lru_cache(maxsize=8)
+@torch.inference_mode()
+def _works(dtype: torch.dtype, kv_heads: int, head_dim: int, device: torch.device) -> bool:
+    """Try `decode` on three short slots: not every build and device has the kernel."""
+    if dtype == torch.float32:
+        return False  # the kernel knows only the short types
+    generator = torch.Generator().manual_seed(0)
+    q, k, v = (
+        torch.randn(*shape, kv_heads * group, head_dim, generator=generator).to(device, dtype)
+        for shape, group in (((3,), 2), ((3 * 300,), 1), ((3 * 300,), 1))
+    )
+    lengths = torch.tensor([0, 17, 290], device=device)
+    try:
+        found = decode(q, k, v, lengths, 300, 300).float()
+    except Exception as error:
+        logger.info("decoding without the flash kernel: %s", error)
+        return False
+    expected = torch.stack([_slowly(q[i], k[300 * i :][: n + 1], v[300 * i :][: n + 1]) for i, n in enumerate(lengths)])
+    return bool(torch.allclose(found, expected, atol=3e-2))
+
+
+def _slowly(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """q [heads, head_dim] over k, v [n, kv_heads, head_dim] in float32."""
+    k, v = (t.float().repeat_interleave(len(q) // t.shape[1], dim=1).transpose(0, 1) for t in (k, v))
+    return F.scaled_dot_product_attention(q.float()[:, None], k, v)[:, 0]
