@@ -144,7 +144,8 @@ def _target(row: Row) -> TrackTarget:
             listed.append((number, {str(each.object_id): each.points[number] or [] for each in seen}))
     masks = [(str(each.object_id), by_frame(each.masks)) for each in row.masks]
     frames = max((len(each.masks) for each in row.masks), default=length)
-    return track_target(row.fps, frames, [str(each) for each in row.mask_id], listed, masks)
+    target = track_target(row.fps, frames, [str(each) for each in row.mask_id], listed, masks)
+    return msgspec.structs.replace(target, size=(row.w, row.h))
 
 
 benchmark = DatasetBenchmark(

@@ -78,15 +78,15 @@ def _target(row: Row) -> VideoPointsTarget:
         raise SampleError(
             f"the row has {len(row.points)} points, {len(row.two_fps_timestamps)} times and masks of {len(row.masks)}"
         )
-    numbers = [row.video_duration, *row.two_fps_timestamps, *(value for each in row.points for value in (each.x, each.y))]
-    if not all(map(isfinite, numbers)):
+    places = (value for each in row.points for value in (each.x, each.y))
+    if not all(map(isfinite, (row.video_duration, *row.two_fps_timestamps, *places))):
         raise SampleError("the row's points, times or duration are no numbers")
     points = [Point(each.x, each.y, time=time) for each, time in zip(row.points, row.two_fps_timestamps)]
     masks = [
         tuple(TimedMask(each.frame_id / ANNOTATED_FPS, rle(each.rle)) for each in of_thing) for of_thing in row.masks
     ]
     read_ahead([each.mask for of_thing in masks for each in of_thing])
-    return VideoPointsTarget(tuple(points), tuple(masks), row.video_duration)
+    return VideoPointsTarget(tuple(points), tuple(masks), row.video_duration, (row.width, row.height))
 
 
 def _targets_slice(count: int) -> str:

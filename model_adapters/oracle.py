@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from msgspec import structs
 
 from mpeval.errors import SampleError
@@ -69,13 +71,22 @@ def _points(
     if isinstance(target, PointsTarget):
         return tuple(_covered(point, mask) for point, mask in zip(target.points, target.masks, strict=True))
     if isinstance(target, VideoPointsTarget):
-        return tuple(map(_timed, target.points, target.masks))
-    return tuple(
+        return _on_video(map(_timed, target.points, target.masks), target.size, media)
+    points = (
         Point(*interior_point(mask), time=frame / target.fps, object_id=each.object_id)
         for each in target.objects
         for frame, mask in each.masks.items()
         if not target.asked or frame in target.asked
     )
+    return _on_video(points, target.size, media)
+
+
+def _on_video(points: Iterable[Point], stated: tuple[int, int] | None, media: Media) -> tuple[Point, ...]:
+    """Points in pixels of the size that the dataset states, in those of the video."""
+    if stated is None or stated == media.size:
+        return tuple(points)
+    across, down = media.size[0] / stated[0], media.size[1] / stated[1]
+    return tuple(structs.replace(each, x=each.x * across, y=each.y * down) for each in points)
 
 
 def _visible(target: BoxTarget, size: tuple[int, int]) -> BoxTarget:

@@ -95,6 +95,8 @@ class VideoPointsTarget(Struct, frozen=True, tag="video-points"):
     """For each object."""
     duration: float
     """Of the clip, in seconds."""
+    size: tuple[int, int] | None = None
+    """Width, height that the dataset states, to which points and masks belong; None: the video's own."""
 
 
 class CountTarget(Struct, frozen=True, tag="count"):
@@ -131,6 +133,8 @@ class TrackTarget(Struct, frozen=True, tag="track"):
     """False: the truth is not public; a server scores what is submitted, and nothing can be scored here."""
     group: Group | None = None
     """Where its answer is part of one prediction with those of other queries."""
+    size: tuple[int, int] | None = None
+    """Width, height that the dataset states, to which points and masks belong; None: the video's own."""
 
 
 class RefusalTarget(Struct, frozen=True, tag="refusal"):

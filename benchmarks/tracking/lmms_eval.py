@@ -10,7 +10,7 @@ from math import isfinite
 
 from mpeval.metrics.detection import Detection
 from mpeval.parsing.paper import TrackFrame
-from mpeval.scorers.reading import BESIDE_THE_TEXT, Size, sample_score, unreadable, wrong_target
+from mpeval.scorers.reading import BESIDE_THE_TEXT, Size, in_stated_size, sample_score, unreadable, wrong_target
 from mpeval.scorers.tracks import FAILED_MASKS, mask_values, track_frames, true_frames
 from mpeval.types import Metric, Prediction, SampleScore, Target, TrackTarget
 
@@ -77,9 +77,10 @@ class LmmsEvalTrackScore:
             return sample_score(failed if prediction.masks is None else failed | FAILED_MASKS, False, True)
         if not isinstance(target, TrackTarget):
             raise wrong_target(self.name, target)
-        predicted = read_tracks(prediction.text, size, target.fps)
-        if not predicted and prediction.form in BESIDE_THE_TEXT:
-            predicted = track_frames(prediction, size, target.fps, "declared")
+        answer, stated = in_stated_size(prediction, size, target.size)
+        predicted = read_tracks(answer.text, stated, target.fps)
+        if not predicted and answer.form in BESIDE_THE_TEXT:
+            predicted = track_frames(answer, stated, target.fps, "declared")
         detection, hota = _scores(predicted, target)
         values = {**detection._asdict(), "HOTA": hota, **mask_values(target, prediction, size)}
         return sample_score(values, detection.recall == hota == 1.0, not predicted and unreadable(prediction))

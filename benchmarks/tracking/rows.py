@@ -147,7 +147,7 @@ def row_id(row: Mapping[str, Any], index: int) -> str:
 
 def _read_target(folder: Path, layout: Layout, row: Row, group: Group | None) -> TrackTarget:
     masks = layout.masks(folder, row) if layout.masks else None
-    return structs.replace(_target(row, masks), group=group)
+    return structs.replace(_target(row, masks), group=group, size=(row.width, row.height))
 
 
 def _target(row: Row, masks: Masks | None) -> TrackTarget:

@@ -8,7 +8,9 @@ from mpeval.bench.pictures import IMAGE_SIZE, picture
 from mpeval.bench.results import Decoding, Limits
 from mpeval.bench.subject import Subject, sample_of, time_waves
 
-NOISE = "not to be told from the machine's other load"
+SHORT = "answers that fit into the time are too short to tell (--seconds)"
+LEAST = 0.3
+"""Of the longer answers' time: a difference that is less is as likely the machine's other load."""
 CROPS = 8
 FEW = 9
 """Tokens of the short answers: with a step for each but the first, a multiple of the engine's steps between looks."""
@@ -17,12 +19,12 @@ FEW = 9
 def measure_decoding(subject: Subject, batch: int, tokens: int, clock: Clock, limits: Limits) -> Decoding:
     """A step's time from answers of two lengths, which share everything else.
 
-    All samples have the same media, so that the prefill takes little of the time; each has a cache of its own. tokens:
-    of the longer answers, as far as the time allows.
+    All samples have the same media and a short question, so that the prefill takes little of the time; each has a cache
+    of its own. tokens: of the longer answers, as far as the time allows.
     """
     model, device, budget = subject.model, subject.model.device, clock.case_seconds
     reset_peak(device)
-    sample = sample_of(subject, picture(IMAGE_SIZE), CROPS, tokens)
+    sample = sample_of(subject, picture(IMAGE_SIZE), CROPS, tokens, question="?")
     short = min(FEW, max(tokens // 2, 1))
     few = time_waves(subject, sample, batch, short, 0.15 * budget)
     longer = min(2 * short, tokens)
@@ -34,9 +36,8 @@ def measure_decoding(subject: Subject, batch: int, tokens: int, clock: Clock, li
     step = (many.seconds - few.seconds) / (tokens - short)
     context = len(sample.ids) + (short + tokens) // 2
     asked = bytes_a_step(model, batch, context)
-    # Answers of more than a few tokens are mostly steps: where the difference says otherwise, it is other load.
-    if step * tokens < many.seconds / 2:
-        return Decoding(batch=batch, context=context, tokens=tokens, note=NOISE)
+    if many.seconds - few.seconds < LEAST * many.seconds:
+        return Decoding(batch=batch, context=context, tokens=tokens, note=SHORT)
     return Decoding(
         batch=batch,
         context=context,

@@ -80,8 +80,8 @@ def show(report: Report) -> None:
 def heading(report: Report) -> list[str]:
     """Model, machine and command."""
     each, model, limits = report.environment, report.model, report.limits
-    versions = ", ".join(f"{name} {version}" for name, version in each.versions.items())
-    commit = f" ({each.commit})" if each.commit else ""
+    known = each.versions | ({"mpeval": f"{each.versions['mpeval']} ({each.commit})"} if each.commit else {})
+    versions = ", ".join(f"{name} {version}" for name, version in known.items())
     load = f", load {each.load[0]:.2f} at the start" if each.load else ""
     rates = f"copies {limits.copy_rate / 1e9:.1f} GB/s" if limits.copy_rate else limits.note
     if limits.matmul_rate:
@@ -92,7 +92,7 @@ def heading(report: Report) -> list[str]:
         f"{model.name}: {model.parameters / 1e6:,.1f} million parameters, {weights}, crops of {model.crop} px",
         f"{each.device}, {each.memory_bytes / 1e9:.1f} GB free, {each.threads} threads{load}",
         f"The device {rates}",
-        f"{versions}{commit}, {each.system}",
+        f"{versions}, {each.system}",
         f"{each.date} UTC, {report.seconds:.0f} s: {each.command}",
     ]
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mpeval.engine.model import VisionLanguageModel
     from mpeval.media import Media
 
-QUESTION = "Point to the button that opens the settings."
+QUESTION = "Point to the save button."
 
 
 class Subject(StreamingAdapter, Protocol):

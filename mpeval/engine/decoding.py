@@ -213,12 +213,14 @@ def put(old: Rows, index: Tensor, new: Rows) -> None:
 
 def write(old: Rows, new: Rows) -> None:
     """Write `new` over `old`, in place."""
+    held, values = [], []
     for name, value in vars(new).items():
-        held = getattr(old, name)
         if not isinstance(value, Tensor):
             setattr(old, name, value)
-        elif value is not held:
-            held.copy_(value)
+        elif value is not getattr(old, name):
+            held.append(getattr(old, name))
+            values.append(value)
+    torch._foreach_copy_(held, values)
 
 
 def apart(rows: Rows) -> Rows:

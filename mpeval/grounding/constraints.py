@@ -19,6 +19,8 @@ from mpeval.engine.model import NO_MORE_POINTS
 from mpeval.grounding.heads import LOCATIONS
 
 TEXT, SUBPATCH_NEXT, LOCATION_NEXT = 0, 1, 2
+FINISHED = 3
+"""Row of `ExtendedIds.barred` for a sample that points no more."""
 FORBIDDEN = float("-inf")
 HF_SMALL = -100_000.0
 """What hf writes where a token has no score of its own."""
@@ -188,14 +190,11 @@ class ExtendedIds:
     special: Tensor
     """[vocabulary] bool: PATCH, SUBPATCH and LOCATION, which are written by the ids behind the vocabulary."""
     patch: Tensor
-    """[extended]: the image token of an id (no-more-points as the last one), -1 for others."""
+    """[extended]: the image token of an id (no-more-points as the last one), a large number for others."""
     subpatch: Tensor
-    """[extended]: the patch, -1 for others."""
-    is_point: Tensor
-    is_patch: Tensor
-    is_subpatch: Tensor
-    is_location: Tensor
-    """[extended] bool each."""
+    """[extended]: the patch, a large number for others."""
+    barred: Tensor
+    """[4, extended] bool: what may not be chosen in TEXT, SUBPATCH_NEXT and LOCATION_NEXT, and when it is finished."""
     fields: Tensor
     """[extended, 4]: token, patch, subpatch and location of the `Choice` that an id stands for."""
 
@@ -208,15 +207,18 @@ class ExtendedIds:
         is_patch = is_point & (offset < patches)
         is_subpatch = (offset >= patches) & (offset < patches + subpatches)
         is_location = offset >= patches + subpatches
-        patch, subpatch = offset.masked_fill(~is_patch, -1), (offset - patches).masked_fill(~is_subpatch, -1)
+        other = torch.iinfo(torch.long).max
+        patch, subpatch = offset.masked_fill(~is_patch, other), (offset - patches).masked_fill(~is_subpatch, other)
         token = id.masked_fill(is_patch, tokens.patch).masked_fill(is_subpatch, tokens.subpatch)
         token = token.masked_fill(is_location, tokens.location)
-        selected = patch.masked_fill(patch == patches - 1, NO_MORE_POINTS)
+        selected = offset.masked_fill(offset == patches - 1, NO_MORE_POINTS).masked_fill(~is_patch, -1)
+        refined = (offset - patches).masked_fill(~is_subpatch, -1)
         location = (offset - patches - subpatches).masked_fill(~is_location, -1)
         special = torch.zeros(vocabulary, dtype=torch.bool, device=device)
         special[[tokens.patch, tokens.subpatch, tokens.location]] = True
-        fields = torch.stack((token, selected, subpatch, location), dim=1)
-        return cls(special, patch, subpatch, is_point, is_patch, is_subpatch, is_location, fields)
+        fields = torch.stack((token, selected, refined, location), dim=1)
+        barred = torch.stack((is_subpatch | is_location, ~is_subpatch, ~is_location, is_point))
+        return cls(special, patch, subpatch, barred, fields)
 
 
 class HfConstraints:
@@ -259,12 +261,10 @@ class HfConstraints:
         # LOCATION the processor does not yet see the patch just taken.
         seen = torch.where(state.located, state.earlier_subpatch, state.subpatch)
         bound = state.patch + ((state.patch >= 0) & (seen == state.pool_width - 1))
-        text = ids.is_subpatch | ids.is_location | (ids.is_patch & (ids.patch < bound[:, None]))
-        again = (state.patch == state.earlier_patch)[:, None]
-        taken = again & (ids.subpatch <= state.subpatch[:, None])
-        forbidden = torch.where((state.phase == SUBPATCH_NEXT)[:, None], ~ids.is_subpatch | taken, text)
-        forbidden = torch.where((state.phase == LOCATION_NEXT)[:, None], ~ids.is_location, forbidden)
-        forbidden = torch.where(state.finished[:, None], ids.is_point, forbidden)
+        taken = state.subpatch.masked_fill(state.patch != state.earlier_patch, -1)
+        phase = state.phase.masked_fill(state.finished, FINISHED)
+        # Where a phase bars all image tokens or all patches anyway, their bounds bar nothing more.
+        forbidden = ids.barred[phase] | (ids.patch < bound[:, None]) | (ids.subpatch <= taken[:, None])
         return extended.masked_fill(forbidden, FORBIDDEN)
 
     def stuck(self, state: PointerState) -> Tensor:

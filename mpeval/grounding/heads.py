@@ -105,7 +105,7 @@ class PointPredictor(nn.Module):
         owners = torch.arange(len(hidden), device=hidden.device) if rows is None else rows
         position = keys.positions[owners, previous.clamp(min=0)] * (previous >= 0)
         query = self._rotate(self.patch_q(self.x_norm(hidden)), position, keys.positions.shape[1])
-        scores = torch.einsum("ne,nke->nk", query, patch_keys)
+        scores = torch.bmm(patch_keys, query[:, :, None]).squeeze(2)
         scores = scores / counts[:, None].to(scores.dtype).sqrt()
         return scores.masked_fill(~pointable, NOT_POINTABLE)
 
@@ -113,7 +113,7 @@ class PointPredictor(nn.Module):
         """Scores [n, S] of the patches pooled into image token `patch` [n], and which of them exist [n, S] bool."""
         pooled = keys.pooling[rows, patch]
         candidates = self.subpatch_k(keys.features[pooled.clamp(min=0)])
-        scores = torch.einsum("ne,nse->ns", self.subpatch_q(self.x_norm(hidden)), candidates)
+        scores = torch.bmm(candidates, self.subpatch_q(self.x_norm(hidden))[:, :, None]).squeeze(2)
         return scores / math.sqrt(self.config.width), pooled >= 0
 
     def location_logits(self, hidden: Tensor) -> Tensor:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from msgspec import structs
+
 from mpeval.errors import UserError
 from mpeval.parsing import paper
 from mpeval.parsing.counts import states_none
@@ -19,6 +21,16 @@ BESIDE_THE_TEXT = ("grounding-tokens", "points")
 """Forms whose points do not stand in the text: grounding tokens, and what a replay file gives as points."""
 
 Size = tuple[int, int]
+
+
+def in_stated_size(prediction: Prediction, size: Size, stated: Size | None) -> tuple[Prediction, Size]:
+    """The answer with its points, which are in pixels of a video of width, height, in those of the size that the
+    dataset states; and that size, by which a text is read. The programs that publish these datasets know no other."""
+    if stated is None or stated == size or 0 in size:
+        return prediction, stated or size
+    across, down = stated[0] / size[0], stated[1] / size[1]
+    points = tuple(structs.replace(each, x=each.x * across, y=each.y * down) for each in prediction.points)
+    return structs.replace(prediction, points=points), stated
 
 
 def read_points(prediction: Prediction, size: Size, reading: Reading) -> list[tuple[float, float]]:

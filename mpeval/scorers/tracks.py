@@ -9,7 +9,7 @@ from msgspec import structs
 
 from mpeval.parsing import paper
 from mpeval.parsing.paper import TrackFrame
-from mpeval.scorers.reading import BESIDE_THE_TEXT, Reading, sample_score, unreadable, wrong_target
+from mpeval.scorers.reading import BESIDE_THE_TEXT, Reading, in_stated_size, sample_score, unreadable, wrong_target
 from mpeval.types import RLE, Metric, Prediction, SampleScore, Target, TrackTarget
 
 FAILED = dict.fromkeys(("precision", "recall", "f1", "HOTA", "DetA", "AssA"), 0.0)
@@ -50,7 +50,7 @@ class TrackScore:
             return sample_score(FAILED if prediction.masks is None else FAILED | FAILED_MASKS, False, True)
         if not isinstance(target, TrackTarget):
             raise wrong_target(self.name, target)
-        predicted = track_frames(prediction, size, target.fps, self.reading)
+        predicted = track_frames(*in_stated_size(prediction, size, target.size), target.fps, self.reading)
         if self.reading == "paper":
             masks = [each.masks for each in target.objects]
             detection, hota = paper_track_scores(predicted, true_frames(target), masks)

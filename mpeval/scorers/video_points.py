@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from mpeval.masks import Rounding
 from mpeval.metrics.detection import PAPER_EPSILON, Detection
 from mpeval.parsing import paper
-from mpeval.scorers.reading import BESIDE_THE_TEXT, Reading, sample_score, unreadable, wrong_target
+from mpeval.scorers.reading import BESIDE_THE_TEXT, Reading, in_stated_size, sample_score, unreadable, wrong_target
 from mpeval.types import Metric, Prediction, SampleScore, Target, VideoPointsTarget
 
 TimedPoint = tuple[float, float, float]
@@ -42,6 +42,7 @@ class VideoPointsF1:
             return sample_score(Detection(0.0, 0.0, 0.0)._asdict(), False, True)
         if not isinstance(target, VideoPointsTarget):
             raise wrong_target(self.name, target)
+        prediction, size = in_stated_size(prediction, size, target.size)
         points = timed_points(prediction, size, self.reading)
         result = timed_point_scores(
             points,

@@ -45,7 +45,8 @@ def compare(release: dict[str, Any], ours: dict[str, Any], numbers: Sequence[int
         batch = ours["apart" if number < QUERIES else "together"]["ids"][number % QUERIES]
         for how, found in (("alone", ours["alone"]["ids"][place]), ("in a batch", batch)):
             if found != expected:
-                at = next((i for i, pair in enumerate(zip(found, expected)) if pair[0] != pair[1]), len(expected))
+                shorter = min(len(found), len(expected))
+                at = next((i for i in range(shorter) if found[i] != expected[i]), shorter)
                 raise UserError(f"query {number} {how} is answered differently from token {at} on: not the same work")
             compared += len(expected)
     return compared

@@ -161,6 +161,9 @@ def _read_table(container: Any, path: Path) -> _Table:
         there = f"{sum(end <= length for end in ends)} of {len(ends)} frames are there"
         raise SampleError(f"{path} breaks off: {there}; fetch the file again")
     found.sort()
+    written, begun = _written_end(container, stream), found[-1][0] * float(unit)
+    if written is not None and begun < written - _SHORT:
+        raise SampleError(f"{path} breaks off at {begun:.2f} of {written:.2f} s: fetch the file again")
     pts = np.array([each[0] for each in found], dtype=np.int64)
     # As the release's decoder: a packet's duration need not lead to the next picture where pictures change places.
     last = max(when + duration for when, _, duration in found)
@@ -169,6 +172,21 @@ def _read_table(container: Any, path: Path) -> _Table:
     else:
         end = float(pts[-1] - pts[0]) * float(unit) + 1 / (float(stream.average_rate or 0) or _rate(pts, float(unit)))
     return _Table(pts, np.array([each[1] for each in found]), unit, end, len(pts) / end, _shown_size(container, path))
+
+
+_SHORT = 1.0
+"""Seconds that a Matroska file's last frame may begin before the end that its header tells."""
+
+
+def _written_end(container: Any, stream: Any) -> float | None:
+    """When the stream ends by the header of a Matroska file, which has no list of all frames; None: it does not say."""
+    if "matroska" not in container.format.name:
+        return None
+    try:
+        hours, minutes, seconds = map(float, stream.metadata.get("DURATION", "").split(":"))
+    except ValueError:
+        return None
+    return 3600 * hours + 60 * minutes + seconds
 
 
 def _rate(pts: np.ndarray, unit: float) -> float:

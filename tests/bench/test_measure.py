@@ -13,7 +13,7 @@ import torch
 import mpeval.bench.measure as measure_module
 from mpeval.bench import media as media_module
 from mpeval.bench.clock import Clock, Timing
-from mpeval.bench.decoding import NOISE, measure_decoding
+from mpeval.bench.decoding import SHORT, measure_decoding
 from mpeval.bench.environment import environment
 from mpeval.bench.goals import goals_of
 from mpeval.bench.measure import CASES, CPU, GPU, TOO_LONG, Plan, measure
@@ -65,7 +65,7 @@ def test_every_case_gives_every_figure() -> None:
     assert done == QUICK.steps == 8 + 4
     for each in (*report.decoding, *report.media, report.sharing, report.run):
         found = msgspec.structs.asdict(each)  # type: ignore[arg-type]
-        if found["note"] != NOISE:
+        if found["note"] != SHORT:
             assert None not in found.values(), found
     assert [each.crops for each in report.media][1:] == [7, 10, 2]
     assert report.run is not None and report.run.screens == 4
@@ -88,7 +88,7 @@ def test_memory_that_ends_in_one_case_is_said_there(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize(("few", "many", "step"), [(0.1, 1.05, 0.1), (0.1, 0.05, None), (0.8, 1.0, None)])
-def test_a_step_is_the_difference_of_two_lengths_unless_that_is_noise(
+def test_a_step_is_the_difference_of_two_lengths_unless_that_is_little(
     monkeypatch: pytest.MonkeyPatch, few: float, many: float, step: float | None
 ) -> None:
     def time_waves(subject: Any, sample: Any, batch: int, tokens: int, budget: float) -> Timing:
@@ -98,7 +98,7 @@ def test_a_step_is_the_difference_of_two_lengths_unless_that_is_noise(
     limits = Limits(copy_rate=1e9)
     found = measure_decoding(tiny(), 4, 10, Clock(1000.0, 1000.0), limits)
     if step is None:
-        assert found.note == NOISE and found.tokens_a_second is None
+        assert found.note == SHORT and found.tokens_a_second is None
         return
     expected = (many - few) / 7
     assert found.tokens == 10 and found.step_seconds == pytest.approx(expected)

@@ -46,6 +46,25 @@ def test_every_case_of_pointing_scores_as_in_the_release() -> None:
     assert check(POINTING["cases"], scorer, "paper", pointing) == 350
 
 
+def test_a_video_of_another_size_is_read_by_the_row_s() -> None:
+    """The release knows the row's width and height alone; a model's own points are in the video's pixels."""
+    scorer, strict = (molmo2_vp.benchmark.scorers[name] for name in ("paper", "strict"))
+    for case in POINTING["cases"]:
+        sample, (width, height) = pointing(case["row"])
+        answer = Prediction(text=case["text"], form="molmo2-coords")
+        values = scorer.score(sample.target, answer, (2 * width, 3 * height)).values
+        assert values == pytest.approx(case["paper"], abs=1e-12), case["text"]
+    sample, (width, height) = pointing(1)
+    target = sample.target
+    assert isinstance(target, VideoPointsTarget) and target.points
+    points = tuple(Point(2 * each.x, 3 * each.y, time=each.time) for each in target.points)
+    small, large = (
+        strict.score(target, Prediction(points=each, form="points"), size).values
+        for each, size in ((target.points, (width, height)), (points, (2 * width, 3 * height)))
+    )
+    assert small == large
+
+
 def test_every_case_of_counting_scores_as_in_the_release() -> None:
     cases = stored("counting")
     assert len(cases) == 400

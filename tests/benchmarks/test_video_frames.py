@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from mpeval import registry
 from mpeval.benchmarks.tracking.rows import track_target
@@ -102,6 +103,7 @@ def folders_row(root: Path, **other: object) -> dict[str, object]:
     [
         {"fps": 0},
         {"fps": -6},
+        {"width": 0},
         {"n_frames": 2**40},
         {"video": "x" * 300},
         {"frame_trajectories": [{"frame": 0, "points": [{"id": 0, "point": [float("nan"), 1.0]}]}]},
@@ -121,3 +123,24 @@ def test_a_row_of_nonsense_fails_alone(tmp_path, mpeval, broken) -> None:
     (result,) = json.loads(ended.out)
     assert result["samples"] - result["failed"] == 1
     assert mpeval("score", tmp_path / "out").status == 0
+
+
+@pytest.mark.parametrize("protocol", ["paper", "strict", "lmms-eval"])
+def test_a_video_of_another_size_than_its_row_states(tmp_path, mpeval, protocol) -> None:
+    """Points and masks belong to the row's size: an answer counts where it lies on the picture."""
+    root = folders.mevis_valid_u(tmp_path)
+    for file in (root / "mevis-valid-u/MeViS_release/valid_u/JPEGImages/v0").iterdir():
+        Image.open(file).resize((240, 50)).save(file)
+    write_video(root / "mevis-valid-u/valid_u/videos/v1.mp4", folders.FRAMES, folders.FPS, (320, 128))
+    ended = mpeval(
+        "run", "--model", "oracle", "--benchmark", "mevis-valid-u", "--data-dir", root, "--out", tmp_path / "out",
+        "--protocol", protocol, "--json",
+    )  # fmt: skip
+    (result,) = json.loads(ended.out)
+    assert (ended.status, result["failed"], result["faulty"]) == (0, 0, 3)
+    assert "the picture 240x50" in result["faults"][0]
+    of_all = {each["name"]: each["value"] for each in result["metrics"] if each.get("slice") is None}
+    if protocol == "strict":
+        assert {of_all[name] for name in ("f1", "HOTA", "J&F")} == {1.0}
+    else:
+        assert of_all["precision"] == 1.0

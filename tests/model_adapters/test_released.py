@@ -230,7 +230,7 @@ def test_pictures_get_24_crops_or_what_is_configured_above(small: Path, configur
 
         media = Media("image", frames=(np.zeros((2000, 3000, 3), dtype=np.uint8),))
         asked = Elicitation("test", max_new_tokens=1, max_crops=most)
-        return len(adapter.prepare(Query("0", media, "x", asked)).pixels) - 1
+        return len(adapter.prepare(Query("0", media, "x", asked)).shown.pixels) - 1
 
     # the miniature's decoder is too short for a prompt of 64 crops
     decoder = replace(adapter.model.config.decoder, max_length=10**5)

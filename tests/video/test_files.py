@@ -124,6 +124,15 @@ def test_a_file_cut_short_is_named(folder):
         list(VideoFile(no_index).pixels([0]))
 
 
+def test_a_matroska_file_cut_short_is_named(folder):
+    whole = write_video(folder / "whole.mkv", 120, 25, size=(320, 240))
+    assert len(VideoFile(whole).starts) == 120
+    cut = folder / "cut.mkv"
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size * 6 // 10])
+    with pytest.raises(SampleError, match=r"cut.mkv breaks off at \d\.\d\d of 4.80 s"):
+        VideoFile(cut).size  # noqa: B018
+
+
 def test_what_an_edit_leaves_out_is_not_missing(folder):
     """Cut without encoding it anew, a file begins at a key frame before its beginning, and says what not to show."""
     import av
