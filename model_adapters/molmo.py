@@ -42,8 +42,8 @@ if TYPE_CHECKING:
 
 TINY_WEIGHTS = Path(__file__).parent / "tiny" / "weights"
 EVALUATED_LENGTH = 64_000
-"""Tokens of prompt and answer that the release evaluates with (allenai/molmo2 at f3cb108, launch_scripts/eval_molmo2.py),
-though it trains with fewer: rotary positions go on."""
+"""Tokens of prompt and answer that the release evaluates with (allenai/molmo2 at f3cb108,
+launch_scripts/eval_molmo2.py), though it trains with fewer: rotary positions go on."""
 SMALL = 20_000_000
 """Parameters below which a CPU decodes with one thread: two on two busy cores took molmopoint-tiny 5 to 20 times as
 long, since its matrices are too small to share and the threads wait for each other at every one."""

@@ -143,14 +143,10 @@ def _windows(batch: int) -> Iterator[int]:
 def _measure(adapter: ModelAdapter, elicitation: Elicitation, seed: int, positioned: Positioned) -> Footprint | None:
     """What preparing the sample will take; None where the model cannot say."""
     _, sample = positioned
-    if not isinstance(adapter, MeasuringAdapter) or isinstance(sample.target, UnreadableTarget):
+    if not isinstance(adapter, MeasuringAdapter):
         return None
-    return adapter.footprint(_query(adapter, elicitation, seed, sample, elicitation.prompt(sample)))
-
-
-def _query(adapter: ModelAdapter, elicitation: Elicitation, seed: int, sample: Sample, prompt: str) -> Query:
-    target = sample.target if adapter.capabilities.needs_target else None
-    return Query(sample.id, sample.media, prompt, elicitation, query_seed(seed, sample.id), target)
+    prompt = elicitation.prompt(sample)
+    return adapter.footprint(Query(sample.id, sample.media, prompt, elicitation, query_seed(seed, sample.id)))
 
 
 def _prepare(adapter: ModelAdapter, elicitation: Elicitation, seed: int, positioned: Positioned) -> Ready:
@@ -164,7 +160,9 @@ def _prepare(adapter: ModelAdapter, elicitation: Elicitation, seed: int, positio
         row = msgspec.structs.replace(row, media_sha256=sample.media.sha256, size=sample.media.size)
         if sample.media.kind == "video" and sample.media.clip.fault:
             row = msgspec.structs.replace(row, prediction=Prediction(note=sample.media.clip.fault))
-        return Ready(row, adapter.prepare(_query(adapter, elicitation, seed, sample, row.prompt)))
+        shown = target if adapter.capabilities.needs_target else None
+        query = Query(sample.id, sample.media, row.prompt, elicitation, query_seed(seed, sample.id), shown)
+        return Ready(row, adapter.prepare(query))
     except UserError:
         raise
     except Exception as error:

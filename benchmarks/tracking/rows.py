@@ -24,7 +24,7 @@ from mpeval.once import Once
 from mpeval.types import RLE, Group, Sample, TrackedObject, TrackTarget
 
 from .prompts import ASKED_FPS, drawn_prompt
-from .videos import VideoPlaces, media
+from .videos import VideoPlaces, media, with_gaps
 
 if TYPE_CHECKING:
     import numpy as np
@@ -260,16 +260,17 @@ def precomputed(folder: Path, places: Sequence[str], row: Row) -> Masks | None:
 
 
 def drawn_masks(folder: Path, names: str, size: tuple[int, int], value: int, least: bool = False) -> dict[int, RLE]:
-    """Frame -> mask, of one object's pictures, in order of their names.
+    """Frame -> mask, of one object's pictures, one a frame in order of their names.
 
     names: pattern. size: width, height, to which each is brought. value: of the object's pixels, of grey where `least`
     (from this on), else of the palette. The pictures read last are remembered while they stay as they are. Raises
-    `SampleError` where there are none, or one cannot be read.
+    `SampleError` where there are none, or one cannot be read or is missing between others.
     """
     try:
-        found = [(file, file.stat()) for file in sorted(folder.glob(names))]
+        found = [(file, file.stat()) for file in with_gaps(sorted(folder.glob(names)))]
     except OSError as error:
-        raise SampleError(f"its masks cannot be read: {folder / names}: {error.strerror or error}") from error
+        place = error.filename or folder / names
+        raise SampleError(f"its masks cannot be read: {place}: {error.strerror or error}") from error
     if not found:
         raise SampleError(f"its masks are not there: {folder / names}")
     grey = value if least else None

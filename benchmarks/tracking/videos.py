@@ -74,11 +74,11 @@ def frames_of(folder: Path, count: int | None = None, least: int = 0) -> tuple[P
     found = sorted(each for each in folder.iterdir() if each.suffix.lower() in PICTURES)
     if not found or (count is not None and len(found) >= count):
         return tuple(found)  # an empty folder is a video without frames, not one that lacks some
-    found, wanted = _with_gaps(found), count or least
+    found, wanted = with_gaps(found), count or least
     return (*found, *([folder / f"frame {len(found)} of {wanted}"] if len(found) < wanted else []))
 
 
-def _with_gaps(found: Sequence[Path]) -> list[Path]:
+def with_gaps(found: Sequence[Path]) -> list[Path]:
     """The pictures, and the paths of those left out of a numbering in steady steps."""
     names = [re.fullmatch(r"(.*?)(\d+)", each.stem) for each in found]
     if len({(name[1], len(name[2])) if name else None for name in names}) != 1 or names[0] is None:

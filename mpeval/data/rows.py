@@ -26,7 +26,7 @@ R = TypeVar("R")
 class LazySample(Sample, frozen=True):
     """A sample whose target is read when it is asked for, anew each time: masks in many pictures take long to read.
 
-    Made with `NOT_READ` in the target's place. A target that cannot be read (`SampleError`) is an `UnreadableTarget`.
+    Made with `NOT_READ` in the target's place. A target that cannot be read is an `UnreadableTarget`.
     """
 
     read: Callable[[], Target] | None = None
@@ -37,8 +37,10 @@ class LazySample(Sample, frozen=True):
             return NOT_READ
         try:
             return self.read()
-        except SampleError as error:
-            return UnreadableTarget(_unicode(str(error)))
+        except UserError:
+            raise
+        except Exception as error:  # damaged files make decoders raise nearly anything, and it is one row's fault
+            return UnreadableTarget(_unicode(str(error) or type(error).__name__))
 
 
 NOT_READ = UnreadableTarget("it was not read")

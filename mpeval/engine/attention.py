@@ -160,8 +160,8 @@ class Steps:
         if not self.flash:
             self.window = cache.window(len(lengths), span)
             # A sum instead of a choice: the kernels would make one of it at every layer.
-            hidden = torch.arange(span, device=lengths.device) > lengths[:, None]
-            self.mask = hidden.to(cache.keys.dtype).masked_fill_(hidden, float("-inf"))[:, None, None]
+            seen = torch.arange(span, device=lengths.device) <= lengths[:, None, None, None]
+            self.mask = torch.zeros_like(seen, dtype=cache.keys.dtype).masked_fill_(~seen, float("-inf"))
 
     def __call__(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         keys, values = self.cache.layers[layer]

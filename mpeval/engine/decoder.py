@@ -144,5 +144,5 @@ class Decoder(nn.Module):
         """cos, sin [batch, n, 1, head_dim] in `dtype`; all positions are below `span`."""
         length = table_length(span)
         table = rotary_table(length, self.config.head_dim, self.config.rope_theta, yarn, dtype, positions.device)
-        cos, sin = table[positions].unbind(-2)
-        return cos[:, :, None], sin[:, :, None]
+        cos, sin = table[positions].unbind(-3)
+        return cos, sin

@@ -38,8 +38,12 @@ def table_length(count: int) -> int:
 def rotary_table(
     length: int, dim: int, theta: float, yarn: YarnScaling | None, dtype: torch.dtype, device: torch.device
 ) -> Tensor:
-    """[length, 2, dim]: `rotary_tables` of all positions below `length`, made once: a step looks its rows up."""
-    return torch.stack(rotary_tables(torch.arange(length, device=device), dim, theta, yarn), dim=1).to(dtype)
+    """cos and sin of all positions below `length`, [length, 2, 1, dim] (heads lie before the last).
+
+    Made once: a decoding step looks its rows up.
+    """
+    cos, sin = rotary_tables(torch.arange(length, device=device), dim, theta, yarn)
+    return torch.stack((cos, sin), dim=1)[:, :, None].to(dtype)
 
 
 @lru_cache(maxsize=16)

@@ -85,17 +85,15 @@ class PointerState:
         """The state after `choice` is fed."""
         is_patch, is_subpatch = choice.token == tokens.patch, choice.token == tokens.subpatch
         is_location = choice.token == tokens.location
-        no_more = is_patch & (choice.patch == NO_MORE_POINTS)
-        phase = torch.zeros_like(self.phase)
-        phase = phase.masked_fill(is_patch & ~no_more, SUBPATCH_NEXT).masked_fill(is_subpatch, LOCATION_NEXT)
+        begins = is_patch & (choice.patch != NO_MORE_POINTS)
         return PointerState(
-            phase=phase,
-            patch=torch.where(is_patch & ~no_more, choice.patch, self.patch),
+            phase=begins * SUBPATCH_NEXT + is_subpatch * LOCATION_NEXT,
+            patch=torch.where(begins, choice.patch, self.patch),
             subpatch=torch.where(is_subpatch, choice.subpatch, self.subpatch),
             earlier_patch=torch.where(is_location, self.patch, self.earlier_patch),
             earlier_subpatch=torch.where(is_subpatch, self.subpatch, self.earlier_subpatch),
             located=is_location,
-            finished=self.finished | no_more,
+            finished=self.finished | (is_patch & ~begins),
             pool_width=self.pool_width,
             started=True,
         )

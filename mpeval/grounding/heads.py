@@ -124,5 +124,5 @@ class PointPredictor(nn.Module):
         """All positions are below `count`."""
         length = table_length(count)
         table = rotary_table(length, self.config.width, self.config.rope_theta, None, torch.float32, x.device)
-        cos, sin = table[positions].unbind(-2)
+        cos, sin = table[positions].squeeze(-2).unbind(-2)
         return rotate(x.float(), cos, sin).to(x.dtype)

@@ -220,6 +220,17 @@ def test_the_oracle_is_right_under_strict(name, tmp_path, mpeval) -> None:
     assert result["faulty"] == 0
 
 
+@pytest.mark.parametrize("name", FOLDERS)
+def test_the_miniature_answers_every_query(name, tmp_path, mpeval) -> None:
+    root = FOLDERS[name](tmp_path)
+    run = ("run", "--model", "molmopoint-tiny", "--benchmark", name, "--data-dir", root, "--out", tmp_path / "out")
+    assert mpeval(*run).status == 0
+    with Run.read(find_run(tmp_path / "out")) as stored_run:
+        answers = [row.prediction for row in stored_run.rows()]
+    assert answers
+    assert all(answer.error is None and answer.generated_tokens for answer in answers)
+
+
 def test_replayed_answers(tmp_path, mpeval) -> None:
     """Points on each thing, in words that end with the count; one at the wrong time; a count that is close."""
     texts = {

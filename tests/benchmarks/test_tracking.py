@@ -211,6 +211,18 @@ def test_replayed_answers_are_scored_under_every_protocol(tmp_path, mpeval) -> N
     assert "f1" not in values["official"]
 
 
+@pytest.mark.parametrize("name", [*PUBLIC, "mevis-valid"])
+def test_the_miniature_answers_every_query(name, tmp_path, mpeval) -> None:
+    root = getattr(folders, name.replace("-", "_"))(tmp_path / "data")
+    run = ("run", "--model", "molmopoint-tiny", "--benchmark", name, "--data-dir", root, "--out", tmp_path / "out")
+    ended = mpeval(*run, "--json")
+    assert ended.status == 0, ended.err
+    with Run.read(find_run(tmp_path / "out")) as stored_run:
+        answers = [row.prediction for row in stored_run.rows()]
+    assert answers
+    assert all(answer.error is None and answer.generated_tokens for answer in answers)
+
+
 def test_a_thing_that_is_away_is_not_tested_against_another(tmp_path) -> None:
     """In frame 12 the second square is away: to the release the first one's mask has changed places with nothing."""
     first = samples("mevis-valid-u", folders.mevis_valid_u(tmp_path))[0]
@@ -445,6 +457,16 @@ def test_pictures_are_read_once_for_all_that_they_show(tmp_path, monkeypatch) ->
     for file in (tmp_path / "ref-davis17/DAVIS/Annotations/480p/v0").iterdir():
         Image.new("P", folders.SIZE, 1).save(file)
     assert found[0].target != before
+
+
+def test_a_mask_that_is_missing_between_others_is_named(tmp_path) -> None:
+    """The masks after it would each be taken for another frame's."""
+    root = folders.ref_davis17(tmp_path)
+    (root / "ref-davis17/DAVIS/Annotations/480p/v1/00001.png").unlink()
+    found = [each.target for each in samples("ref-davis17", root)]
+    assert [type(each).__name__ for each in found] == ["TrackTarget", "TrackTarget", "UnreadableTarget"]
+    assert isinstance(found[2], UnreadableTarget)
+    assert "00001.png: No such file" in found[2].reason
 
 
 def test_a_mask_in_colours_fails_its_row_alone(tmp_path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from mpeval.data.rows import json_rows, to_samples
+from mpeval.data.rows import NOT_READ, LazySample, json_rows, to_samples
 from mpeval.errors import UserError
 from mpeval.media import Media
 from mpeval.types import BoxTarget, Sample, UnreadableTarget
@@ -51,3 +51,11 @@ def test_a_file_of_brackets_is_one_line(tmp_path: Path) -> None:
 def test_a_mark_of_the_encoding_is_no_fault(tmp_path: Path, encoding: str) -> None:
     (tmp_path / "rows.json").write_bytes('[{"query":\r\n "é"}]\r\n'.encode(encoding))
     assert json_rows(tmp_path / "rows.json") == [{"query": "é"}]
+
+
+def test_a_target_that_cannot_be_read_is_that_sample_s_error_whatever_was_raised() -> None:
+    def read() -> BoxTarget:
+        raise ZeroDivisionError("a decoder's own fault")
+
+    found = LazySample("0", Media("image"), "a", NOT_READ, read=read)
+    assert found.target == UnreadableTarget("a decoder's own fault")

@@ -57,8 +57,9 @@ def test_queries_are_prompts_that_differ(tmp_path: Path) -> None:
 def test_our_side_gives_the_same_ids_alone_and_together(tmp_path: Path) -> None:
     write_checkpoint(tmp_path, SMALL)
     write_queries(tmp_path / "queries.npz", SMALL)
-    words = [str(tmp_path), str(tmp_path / "queries.npz"), str(tmp_path / "out.json"), "--tokens", "4", "--threads", "1"]
-    result = CliRunner().invoke(speed_ours.main, [*words, "--alone", "2", "--alone", "17"], catch_exceptions=False)
+    files = [str(tmp_path), str(tmp_path / "queries.npz"), str(tmp_path / "out.json")]
+    words = ["--tokens", "4", "--threads", "1", "--alone", "2", "--alone", "17"]
+    result = CliRunner().invoke(speed_ours.main, [*files, *words], catch_exceptions=False)
     assert result.exit_code == 0
     found = json.loads((tmp_path / "out.json").read_text())
     assert found["alone"]["ids"] == [found["apart"]["ids"][2], found["together"]["ids"][1]]
@@ -93,7 +94,7 @@ def test_ratios_are_of_medians() -> None:
 
 
 def test_a_process_that_fails_is_told_in_one_line(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="^the release ended with status 1: ValueError: no$"):
+    with pytest.raises(UserError, match=r"^the release ended with status 1: ValueError: no$"):
         speed.run([sys.executable, "-c", "raise ValueError('no')"], tmp_path / "out", "the release")
 
 
