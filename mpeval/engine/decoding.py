@@ -11,8 +11,10 @@ import torch
 from torch import Tensor
 
 from mpeval.engine.attention import Steps
+from mpeval.engine.config import TokenIds
 from mpeval.engine.model import NO_MORE_POINTS, VisionLanguageModel
 from mpeval.grounding.constraints import (
+    TEXT,
     Choice,
     Constraints,
     HfConstraints,
@@ -162,18 +164,28 @@ def feed(model: VisionLanguageModel, decoding: Decoding, choice: Choice, constra
 
 
 def advance(
-    model: VisionLanguageModel, decoding: Decoding, choice: Choice, constraints: Constraints | None, span: int
+    model: VisionLanguageModel,
+    decoding: Decoding,
+    choice: Choice,
+    constraints: Constraints | None,
+    span: int,
+    look: bool = False,
 ) -> None:
-    """`feed` as the device sees it: no number of it comes from the host but `span`."""
-    keys = decoding.keys
-    x = _embed_choice(model, decoding, keys, choice)
+    """`feed` as the device sees it: no number of it comes from the host but `span`.
+
+    look: leave the pointing heads out where no sample can write a pointing token next. The answers are the same; the
+    host must look at the scores for it, which costs nothing on a CPU and a wait elsewhere.
+    """
+    keys, tokens = decoding.keys, model.config.tokens
+    words = look and not _has_pointing(choice.token, tokens)
+    x = model.embed(choice.token.clamp(min=0)) if words else _embed_choice(model, decoding, keys, choice)
     steps = Steps(decoding.cache, decoding.rows, decoding.lengths, span)
     hidden = model.transformer(x[:, None], decoding.lengths[:, None], steps)[:, 0]
     decoding.lengths.add_(decoding.alive)
     scores = StepScores(model.logits(hidden))
     if constraints is not None:
-        after = decoding.state.advance(choice, model.config.tokens)
-        if keys is not None:
+        after = decoding.state.after_words() if words else decoding.state.advance(choice, tokens)
+        if keys is not None and not (look and _in_text(after, scores.tokens, tokens)):
             assert model.point_predictor is not None
             heads = model.point_predictor
             scores.patch = heads.patch_logits(hidden, None, keys, constraints.rotation(decoding.state, after))
@@ -182,6 +194,20 @@ def advance(
             scores.location = heads.location_logits(hidden)
         write(decoding.state, after)
     decoding.hidden, decoding.scores = hidden, scores
+
+
+def _in_text(state: PointerState, scores: Tensor, tokens: TokenIds) -> bool:
+    """Whether every sample writes text next: none is within a point, and none has a pointing token as its best.
+
+    Constraints only take tokens away, and put PATCH nowhere else than where it scores, so that a word which is the best
+    of all tokens stays the best (of equal scores, the first one in both semantics).
+    """
+    return not bool((state.phase != TEXT).any()) and not _has_pointing(scores.argmax(-1), tokens)
+
+
+def _has_pointing(ids: Tensor, tokens: TokenIds) -> bool:
+    special = (tokens.patch, tokens.subpatch, tokens.location)
+    return any(id in special for id in ids.tolist())
 
 
 def _embed_choice(model: VisionLanguageModel, decoding: Decoding, keys: PointerKeys | None, choice: Choice) -> Tensor:

@@ -132,6 +132,8 @@ class _Stream:
         self.clock = _Clock()
         self.table: _Table | None = None
         self.steps = CapturedSteps(model.device)
+        self.look = model.device.type == "cpu" and self.forced is None
+        """Ask before each step whether anything can point next (`advance`)."""
 
     def run(self, source: Iterator[tuple[int, GenerationInput]]) -> Iterator[tuple[int, Generation]]:
         """Everything that `source` holds, by index, in the order in which it is done."""
@@ -193,8 +195,8 @@ class _Stream:
     def _advance(self, table: _Table, span: int) -> None:
         """A step as the device sees it: from the tables' tensors to the same tensors, and nothing through the host."""
         decoding = table.decoding
-        advance(self.model, decoding, table.pending, self.constraints, span)
-        if isinstance(self.constraints, HfConstraints):
+        advance(self.model, decoding, table.pending, self.constraints, span, self.look)
+        if isinstance(self.constraints, HfConstraints) and decoding.scores.patch is not None:
             stuck = self.constraints.stuck(decoding.state) & decoding.alive
             table.stuck |= stuck
             decoding.alive &= ~stuck

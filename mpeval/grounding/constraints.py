@@ -8,7 +8,7 @@ within one image token increase, and after no-more-points the answer holds no fu
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import torch
@@ -97,6 +97,11 @@ class PointerState:
             pool_width=self.pool_width,
             started=True,
         )
+
+
+    def after_words(self) -> PointerState:
+        """`advance` where no sample's token is a pointing one."""
+        return replace(self, located=torch.zeros_like(self.located), started=True)
 
 
 class Constraints(Protocol):
@@ -230,6 +235,10 @@ class HfConstraints:
         if forced is not None:
             raise ValueError("hf semantics has no forced decoding: the released program has none")
         sizes = self._sizes(scores)
+        if scores.patch is None:  # no sample can point next: what else the ids stand for is barred
+            token = scores.tokens.masked_fill(self._extended(scores.tokens, sizes).special, HF_SMALL).argmax(-1)
+            none = torch.full_like(token, -1)
+            return Choice(token, none, none, none)
         chosen = self.process(state, self.extend(scores, sizes), sizes).argmax(-1)
         return Choice(*self._extended(scores.tokens, sizes).fields[chosen].unbind(-1))
 

@@ -8,6 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mpeval.engine import decoding
 from mpeval.engine.generate import GenerationInput, feed, generate, prefill
 from mpeval.engine.model import NO_MORE_POINTS
 from mpeval.grounding.constraints import Choice
@@ -46,6 +47,31 @@ def test_mixed_batch_equals_one_at_a_time(semantics, seed):
         assert (batched.ids, batched.choices) == (single.ids, single.choices), f"sample {i}"
         assert batched.error == single.error
     assert sum(len(answer.triples) for answer in together) > 6, "the test must see points"
+
+
+@pytest.mark.parametrize("semantics", [NATIVE, HF], ids=lambda s: s.name)
+@pytest.mark.parametrize("seed", [0, 1, 4])
+def test_pointing_heads_are_left_out_only_where_they_decide_nothing(semantics, seed, monkeypatch):
+    model = pointing_model(semantics, seed)
+    assert model.point_predictor is not None
+    heads, run = [0], model.point_predictor.patch_logits
+
+    def counted(*args):
+        heads[0] += 1
+        return run(*args)
+
+    monkeypatch.setattr(model.point_predictor, "patch_logits", counted)
+
+    def answers():
+        heads[0] = 0
+        found = [generate(model, [sample], 24, stop_ids=[255])[0] for sample in MIXED]
+        return [(each.ids, each.choices, each.error) for each in found], heads[0]
+
+    saving, asked = answers()
+    monkeypatch.setattr(decoding, "_has_pointing", lambda ids, tokens: True)
+    always, asked_always = answers()
+    assert saving == always
+    assert 0 < asked < asked_always
 
 
 @torch.inference_mode()
