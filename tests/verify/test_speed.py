@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import json
 import sys
 from dataclasses import replace
@@ -101,11 +102,10 @@ def test_a_process_that_fails_is_told_in_one_line(tmp_path: Path) -> None:
 def test_modules_that_are_absent_are_stood_in_for(monkeypatch: pytest.MonkeyPatch) -> None:
     speed_release.stand_in("json", "no_such_module", "no_such_module.part")
     try:
-        import no_such_module.part
-
+        part = importlib.import_module("no_such_module.part")
         assert sys.modules["json"] is json
         with pytest.raises(AttributeError, match="was not expected to be needed"):
-            _ = no_such_module.part.resize
+            _ = part.resize
     finally:
         del sys.modules["no_such_module.part"], sys.modules["no_such_module"]
 
@@ -116,8 +116,8 @@ def test_rounding_counts_answers_and_where_they_part() -> None:
         "1 of 4 answers differ (25.0 %)",
         "an answer's first difference comes once in 15 words",
     ]
-    moved = (Answer(("a",), ((10.0, 20.0),)), Answer(("a",), ((10.0, 23.0),)))
-    assert rounding.report(*([each] for each in moved), unit="words")[1:] == [
+    here, there = Answer(("a",), ((10.0, 20.0),)), Answer(("a",), ((10.0, 23.0),))
+    assert rounding.report([here], [there], "words")[1:] == [
         "1 points moved in answers with as many points: by 3.0 pixels (median), 3.0 at most"
     ]
 
