@@ -1,4 +1,4 @@
-# make demo   virtual environment, core installation, the demo suite, points on a photograph
+# make demo   virtual environment, core installation, the demo suite, masks and J&F of a tracker, points on a photograph
 # make test   virtual environment, development installation, lint, types, tests
 # make venv   the development installation alone
 # make clean  removes the environment and what was built
@@ -21,8 +21,8 @@ export OMP_NUM_THREADS ?= 1
 
 demo: $(VENV)/.core
 	$(BIN)/mpeval run --model $(DEMO_MODELS) --suite demo --out $(DEMO_OUT)
-	$(BIN)/mpeval segment --segmenter classical $(DEMO_OUT)
-	$(BIN)/mpeval tables demo --runs $(DEMO_OUT)
+	$(BIN)/mpeval segment --segmenter classical $(DEMO_OUT)/molmopoint-tiny
+	$(BIN)/mpeval score $(DEMO_OUT)/molmopoint-tiny/demo-track
 	$(BIN)/mpeval point --model molmopoint-tiny --out $(DEMO_OUT)/photo.png $(PHOTO) "$(PHOTO_QUERY)"
 
 test: $(VENV)/.dev

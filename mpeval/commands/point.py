@@ -121,7 +121,7 @@ def _described(point: Point) -> str:
     parts = [f"x {point.x:.1f}", f"y {point.y:.1f}"]
     if point.time is not None:
         parts.append(f"{point.time:.2f} s")
-    if point.object_id is not None:
+    if point.time is not None and point.object_id is not None:
         parts.append(f"object {printable(point.object_id)}")
     return ", ".join(parts)
 
