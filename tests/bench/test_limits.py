@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -84,7 +86,8 @@ def test_the_machine_s_rates_are_positive() -> None:
     assert matmul_rate(CPU, torch.float32, 64) > 1e6
 
 
-@pytest.mark.skipif(host_peak_bytes() is None, reason="this system does not tell")
+# By the system, not by what the function says: one that fails to read the number must fail here.
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process's peak of memory")
 def test_the_host_s_peak_is_that_since_the_last_look() -> None:
     before = np.ones(30_000_000)
     high = host_peak_bytes()

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
-import subprocess
-import sys
-import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -18,26 +14,10 @@ import pytest
 
 from mpeval.manifest import Shard, read_manifest
 from mpeval.store import DATABASE, Run, find_runs
+from tests.processes import start, wait_for
 
 RUN = ("run", "--model", "fake-model", "--benchmark", "fake", "--out")
 IDS = [f"s{index}" for index in range(40)]
-
-
-def start(*arguments: object, **environment: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "mpeval", *map(str, arguments)],
-        env={**os.environ, **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def wait_for(holds: Callable[[], bool], seconds: float = 60) -> None:
-    until = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < until, "it did not happen in time"
-        time.sleep(0.02)
 
 
 def stored(path: Path) -> list[str]:

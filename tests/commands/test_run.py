@@ -4,14 +4,9 @@ from __future__ import annotations
 
 import importlib
 import json
-import os
 import re
 import signal
-import subprocess
-import sys
-import time
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -22,25 +17,9 @@ from mpeval.manifest import MANIFEST
 from mpeval.media import Media
 from mpeval.store import DATABASE, Run, find_runs
 from mpeval.types import CountTarget, Sample
+from tests.processes import start, wait_for
 
 RUN = ("run", "--model", "fake-model", "--benchmark", "fake", "--out")
-
-
-def start(*arguments: object, **environment: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "mpeval", *map(str, arguments)],
-        env={**os.environ, **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def wait_for(holds: Callable[[], bool], seconds: float = 20) -> None:
-    until = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < until, "it did not happen in time"
-        time.sleep(0.01)
 
 
 def predictions(out: Path) -> list[tuple[str, str]]:
