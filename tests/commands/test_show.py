@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import pytest
 from PIL import Image
 
 from mpeval.media import Media
+from tests.changed_samples import spoil
 from tests.conftest import Ended
 
 Call = Callable[..., Ended]
@@ -26,18 +26,6 @@ def run(mpeval: Call, plugin: Path, tmp_path: Path) -> Path:
 
 def drawn(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
-
-
-def spoil(monkeypatch: pytest.MonkeyPatch, change: Callable[[Any], Any]) -> None:
-    """Change what the fake benchmark's samples are by now; None drops a sample."""
-    fake_plugin = importlib.import_module("fake_plugin")
-
-    original = fake_plugin.FakeBenchmark.samples
-
-    def samples(self: Any, data_dir: str | None = None) -> Iterator[Any]:
-        return (new for each in original(self, data_dir) if (new := change(each)) is not None)
-
-    monkeypatch.setattr(fake_plugin.FakeBenchmark, "samples", samples)
 
 
 def test_the_worst_are_drawn_and_the_folder_is_printed(mpeval: Call, run: Path, tmp_path: Path) -> None:

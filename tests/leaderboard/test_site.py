@@ -7,7 +7,7 @@ import itertools
 import json
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from mpeval.leaderboard.specs import load_specs
 from mpeval.media import Media
 from mpeval.store import find_runs
 from mpeval.types import BoxTarget, CountTarget, Prediction
+from tests.changed_samples import spoil
 from tests.conftest import Ended
 from tests.leaderboard.site_runs import HOSTILE, hostile, put_run, screens
 
@@ -190,17 +191,6 @@ def test_the_same_input_gives_a_current_site(fakes: Path, tmp_path: Path) -> Non
     database = find_runs([fakes])[0] / "run.sqlite"
     os.utime(database)
     assert not is_current(site, fakes)
-
-
-def spoil(monkeypatch: pytest.MonkeyPatch, change: Callable[[Any], Any]) -> None:
-    """Change what the fake benchmark's samples are by now; None drops a sample."""
-    fake_plugin = importlib.import_module("fake_plugin")
-    original = fake_plugin.FakeBenchmark.samples
-
-    def samples(self: Any, data_dir: str | None = None) -> Iterator[Any]:
-        return (new for each in original(self, data_dir) if (new := change(each)) is not None)
-
-    monkeypatch.setattr(fake_plugin.FakeBenchmark, "samples", samples)
 
 
 def test_a_picture_that_has_changed_is_not_shown_and_that_is_said(

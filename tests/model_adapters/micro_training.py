@@ -7,8 +7,10 @@ import torch
 
 from mpeval.engine.model import VisionLanguageModel
 from mpeval.engine.tiling import TilingSpec
+from mpeval.grounding.loss import training_forward
 from mpeval.model_adapters.tiny import config, encoder, train
 from mpeval.model_adapters.tiny.scene_cache import SceneCache
+from mpeval.model_adapters.tiny.trees import Branch, Trees, encode_once
 
 SPEC = TilingSpec.from_config(config.preprocessor_config())
 VIDEO_SPEC = TilingSpec.from_config(config.video_preprocessor_config())
@@ -34,3 +36,19 @@ def micro_model(written: str, cache: SceneCache) -> VisionLanguageModel:
         for parameter in model.parameters():
             parameter.add_(torch.randn(parameter.shape, generator=torch.Generator().manual_seed(7)) * 0.1)
     return model
+
+
+def assert_as_if_alone(model: VisionLanguageModel, trees: Trees, pixels: torch.Tensor, branches: list[Branch]) -> None:
+    """Each branch of one tree, and the media before it, has the states that it has as the only branch."""
+
+    def states(tree: list[Branch]) -> torch.Tensor:
+        batch = trees.collate(pixels, [tree])
+        return training_forward(model, batch.inputs, encode_once(model, batch))[0][0]
+
+    start = at = len(trees.prefix)
+    whole = states(branches)
+    for branch in branches:
+        alone = states([branch])
+        torch.testing.assert_close(whole[at : at + len(branch)], alone[start:], rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(whole[:start], alone[:start], rtol=1e-4, atol=1e-5)
+        at += len(branch)

@@ -18,7 +18,6 @@ from mpeval.engine.config import ModelConfig
 from mpeval.engine.prompt import QUESTION
 from mpeval.engine.tiling import Tiles, tile_video
 from mpeval.errors import UserError
-from mpeval.grounding.loss import training_forward
 from mpeval.media import Media
 from mpeval.model_adapters.molmo import TINY_WEIGHTS, MolmoAdapter
 from mpeval.model_adapters.molmo_files import load_tokenizer
@@ -36,7 +35,7 @@ from mpeval.model_adapters.tiny.trees import encode_once
 from mpeval.registry import ModelOptions
 from mpeval.types import Elicitation, Query
 
-from .micro_training import SPEC, VIDEO_SPEC, micro_model, micro_settings, shrink
+from .micro_training import SPEC, VIDEO_SPEC, assert_as_if_alone, micro_model, micro_settings, shrink
 
 OPTIONS = ModelOptions(device="cpu", dtype="float32")
 FORMATS = ["grounding", "text"]
@@ -116,16 +115,7 @@ def test_a_branch_of_a_clip_is_computed_as_if_alone(
     assert len(branches) > 2
     pixels = torch.from_numpy(np.array(clips.pixels[:1]))
 
-    def states(trees: list[list]) -> torch.Tensor:
-        batch = maker.trees.collate(pixels, trees)
-        return training_forward(model, batch.inputs, encode_once(model, batch))[0][0]
-
-    start = at = len(maker.trees.prefix)
-    whole = states([branches])
-    for branch in branches:
-        alone = states([[branch]])
-        torch.testing.assert_close(whole[at : at + len(branch)], alone[start:], rtol=1e-4, atol=1e-5)
-        at += len(branch)
+    assert_as_if_alone(model, maker.trees, pixels, branches)
 
 
 def test_clips_of_a_batch_keep_apart(micro: None, cache: SceneCache, clips: ClipCache) -> None:

@@ -14,7 +14,7 @@ from mpeval.benchmarks.scenes.vocabulary import COLOURS
 from mpeval.engine.batch import MediaInputs
 from mpeval.engine.config import ModelConfig
 from mpeval.errors import UserError
-from mpeval.grounding.loss import TrainingInputs, training_forward
+from mpeval.grounding.loss import TrainingInputs
 from mpeval.model_adapters.tiny import config, encoder, train
 from mpeval.model_adapters.tiny.data import BatchMaker
 from mpeval.model_adapters.tiny.initial import neighbour, sine_positions, whitening
@@ -25,7 +25,7 @@ from mpeval.model_adapters.tiny.scene_cache import SceneCache, StoredQuery, Stor
 from mpeval.model_adapters.tiny.single_shape import single_shape
 from mpeval.model_adapters.tiny.trees import encode_once
 
-from .micro_training import SPEC, micro_model, micro_settings, shrink
+from .micro_training import SPEC, assert_as_if_alone, micro_model, micro_settings, shrink
 
 
 @pytest.fixture(autouse=True)
@@ -47,17 +47,7 @@ def test_a_branch_of_a_tree_is_computed_as_if_alone(written: str, cache: SceneCa
     assert len(branches) > 2
     pixels = torch.from_numpy(np.array(cache.pixels[:1]))[:, None]
 
-    def states(trees: list[list]) -> torch.Tensor:
-        batch = maker.trees.collate(pixels, trees)
-        return training_forward(model, batch.inputs, encode_once(model, batch))[0][0]
-
-    start = at = len(maker.trees.prefix)
-    whole = states([branches])
-    for branch in branches:
-        alone = states([[branch]])
-        torch.testing.assert_close(whole[at : at + len(branch)], alone[start:], rtol=1e-4, atol=1e-5)
-        torch.testing.assert_close(whole[:start], alone[:start], rtol=1e-4, atol=1e-5)
-        at += len(branch)
+    assert_as_if_alone(model, maker.trees, pixels, branches)
 
 
 def test_padding_changes_nothing(cache: SceneCache) -> None:
