@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from mpeval.data.archive import is_inside
+from mpeval.data.names import is_inside
 from mpeval.data.rows import to_samples
 from mpeval.data.source import DatasetBenchmark, DataSource
 from mpeval.errors import UserError

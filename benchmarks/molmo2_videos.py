@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from mpeval.data.archive import is_inside
+from mpeval.data.names import is_inside
 
 FOLDERS = {
     "youtube": ("youtube-cc/youtube-cc-exist", "youtube-cc/youtube-cc-kw", "youtube-cc/youtube-cc-temporal"),

@@ -228,10 +228,14 @@ def load_published(folder: Path = FOLDER) -> Published:
     return Published(paper, models, sources, files, declarations, slips)
 
 
-def read_toml(path: Path, type_: type[T] | Any, key: str | None = None) -> Any:
-    """A TOML file, or the value of one of its keys, checked against a type. Raises ValueError, naming the file."""
+def read_toml(path: Path, type_: type[T] | Any, key: str | None = None, head: bool = False) -> Any:
+    """A TOML file, or the value of one of its keys, checked against a type. Raises ValueError, naming the file.
+
+    head: read only what stands above the first blank line.
+    """
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        content = tomllib.loads(text.split("\n\n")[0] if head else text)
         return msgspec.convert(content if key is None else content[key], type_)
     except (tomllib.TOMLDecodeError, msgspec.ValidationError, KeyError) as error:
         raise ValueError(f"{path}: {error}") from error

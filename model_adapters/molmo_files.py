@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -107,6 +106,8 @@ def weights_sha256(files: Sequence[Path]) -> str:
     """One digest of the weights; shards are read side by side."""
     if len(files) == 1:
         return _sha256(files)
+    from concurrent.futures import ThreadPoolExecutor
+
     with ThreadPoolExecutor() as pool:
         digests = pool.map(lambda file: _sha256([file]), files)
     return hashlib.sha256("".join(digests).encode()).hexdigest()

@@ -18,13 +18,12 @@ from mpeval.errors import SampleError, UserError
 from mpeval.registry import ModelEntry, ModelOptions
 from mpeval.types import Capabilities, Prediction, Query
 
-from .openai_compatible_requests import Client
-from .openai_compatible_settings import Settings, read_settings
-
 if TYPE_CHECKING:
     import numpy as np
 
     from mpeval.parsing.molmo2 import MediaKind
+
+    from .openai_compatible_settings import Settings
 
 Size = tuple[int, int]
 JPEG_QUALITY = 95
@@ -50,6 +49,8 @@ class ApiModel:
     """A `ModelAdapter` over a server. A batch is sent with `concurrency` requests at a time."""
 
     def __init__(self, settings: Settings) -> None:
+        from .openai_compatible_requests import Client
+
         self.name = settings.name or settings.model
         self.settings = settings
         self.device, self.dtype = "server", "unknown"
@@ -171,6 +172,8 @@ def data_url(picture: np.ndarray, size: Size, image_format: str) -> str:
 
 
 def _load(argument: str | None, options: ModelOptions) -> ApiModel:
+    from .openai_compatible_settings import read_settings
+
     path = Path(argument or "")
     settings = read_settings(path)
     try:

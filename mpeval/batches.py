@@ -51,27 +51,37 @@ class Queue:
     stop: threading.Event
     """Set: nothing more is asked."""
     window: deque[Ready] = field(default_factory=deque)
+    media: str | None = None
+    """Of the sample that was taken last."""
 
     def take(self, most: int) -> list[Ready]:
         """The next samples, `most` at most, all of one window; none at the end."""
         if not self.window:
-            self.window.extend(in_order(self.next_window()))
+            self.window.extend(in_order(self.next_window(), self.media))
         if self.stop.is_set():
             return []
-        return [self.window.popleft() for _ in range(min(most, len(self.window)))]
+        taken = [self.window.popleft() for _ in range(min(most, len(self.window)))]
+        self.media = taken[-1].row.media_sha256 if taken else None
+        return taken
 
 
-def in_order(window: Sequence[Ready]) -> list[Ready]:
+def in_order(window: Sequence[Ready], before: str | None = None) -> list[Ready]:
     """Queries on the same media together, for a model that computes these once; the longest first, so that a batch
-    pads little, and what is too big for memory shows at once."""
+    pads little, and what is too big for memory shows at once.
+
+    before: the media that were asked about last. A window may begin and end amid the queries on some media: these
+    come first and last, so that the model has them at hand still, or goes on with them in the next window.
+    """
+    after = window[-1].row.media_sha256 if window else None
     longest: dict[str | None, int] = {}
     for ready in window:
         media = ready.row.media_sha256
         longest[media] = max(longest.get(media, 0), ready.length)
 
-    def place(ready: Ready) -> tuple[int, str, int]:
+    def place(ready: Ready) -> tuple[int, int, str, int]:
         media = ready.row.media_sha256
-        return -longest[media], media or "", -ready.length
+        turn = 0 if media == before else 2 if media == after else 1
+        return turn, -longest[media], media or "", -ready.length
 
     return sorted(window, key=place)
 

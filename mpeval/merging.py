@@ -13,7 +13,7 @@ import msgspec
 
 from mpeval.errors import UserError
 from mpeval.manifest import Manifest, Session, Shard, difference, read_manifest, run_folder
-from mpeval.store import DATABASE, Row, Run, find_runs
+from mpeval.store import Row, Run, find_runs, has_begun
 from mpeval.text import shortened
 
 ROWS_AT_ONCE = 256
@@ -28,6 +28,8 @@ class MissingPart(msgspec.Struct, frozen=True):
 
     shard: str | None
     """`2/4`; None for a run that is no shard."""
+    of: int
+    """Samples of the whole run, by which it was split."""
     path: str | None = None
     """None: no folder of it was given; nothing else is known of it then."""
     samples: int = 0
@@ -80,9 +82,9 @@ def merge(paths: Sequence[Path], out: Path, fresh: bool = False) -> Merged:
     _check_identities(sources)
 
     with ExitStack() as stack:
-        readers = {path: stack.enter_context(Run.read(path)) for path in sources if (path / DATABASE).exists()}
+        readers = {path: stack.enter_context(Run.read(path)) for path in sources if has_begun(path)}
         runs = list(readers.values())
-        answers = _choose(runs, None if fresh or not (target / DATABASE).exists() else target)
+        answers = _choose(runs, target if has_begun(target) and not fresh else None)
         with Run.write(target, _manifest(sources.values()), fresh) as merged:
             for index, run in enumerate(runs):
                 _copy(run, merged, {sample_id for sample_id, each in answers.items() if each.run == index})
@@ -90,7 +92,7 @@ def merge(paths: Sequence[Path], out: Path, fresh: bool = False) -> Merged:
             samples, failed = merged.counts()
             expected = merged.manifest.expected
             stored = {path: readers[path].counts()[0] if path in readers else 0 for path in sources}
-            missing = _missing(sources, stored) if samples < expected else []
+            missing = _missing(sources, stored, expected) if samples < expected else []
             model, benchmark = merged.manifest.model, merged.manifest.benchmark
             return Merged(model, benchmark, str(target), len(sources), samples, expected, failed, missing)
 
@@ -101,6 +103,12 @@ def _check_identities(manifests: dict[Path, Manifest]) -> None:
         differs = difference(one.identity, other.identity)
         if differs:
             raise UserError(f"{path} is of another run than {first} ({differs}): merge the shards of one run alone")
+        if one.protocol != other.protocol:
+            # The answers are the same; but the merged run has one, and the order of folders must not choose it.
+            raise UserError(
+                f"{path} was made for protocol {other.protocol}, {first} for {one.protocol}: give the command of one "
+                "again with the other's --protocol (stored answers stay)"
+            )
 
 
 def _choose(runs: Sequence[Run], earlier: Path | None) -> dict[str, _Answer]:
@@ -157,7 +165,7 @@ def _digest(row: Row) -> bytes:
 
 def _manifest(manifests: Collection[Manifest]) -> Manifest:
     """The whole run's, without sessions."""
-    expected = max(each.shard.samples if each.shard else each.expected for each in manifests)
+    expected = max(map(_whole, manifests))
     return msgspec.structs.replace(next(iter(manifests)), expected=expected, sessions=(), shard=None)
 
 
@@ -167,18 +175,23 @@ def _sessions(manifests: Iterable[Manifest]) -> tuple[Session, ...]:
     return tuple(found[key] for key in sorted(found))
 
 
-def _missing(manifests: dict[Path, Manifest], stored: dict[Path, int]) -> list[MissingPart]:
-    """Runs that are not done, and shards without a folder."""
+def _missing(manifests: dict[Path, Manifest], stored: dict[Path, int], expected: int) -> list[MissingPart]:
+    """Runs that are not done, and shards without a folder; none of a split of fewer samples (another --limit)."""
     found = [
-        MissingPart(_name(each.shard), str(path), stored[path], each.expected, _command(each))
+        MissingPart(_name(each.shard), _whole(each), str(path), stored[path], each.expected, _command(each))
         for path, each in manifests.items()
         if stored[path] < each.expected
     ]
-    shards = [each.shard for each in manifests.values() if each.shard]
-    for count, samples in dict.fromkeys((each.count, each.samples) for each in shards):
-        here = {each.index for each in shards if (each.count, each.samples) == (count, samples)}
-        found += [MissingPart(f"{index}/{count}") for index in range(1, count + 1) if index not in here]
+    shards = [each.shard for each in manifests.values() if each.shard and each.shard.samples == expected]
+    for count in dict.fromkeys(each.count for each in shards):
+        here = {each.index for each in shards if each.count == count}
+        found += [MissingPart(f"{index}/{count}", expected) for index in range(1, count + 1) if index not in here]
     return found
+
+
+def _whole(manifest: Manifest) -> int:
+    """Samples of the run that this one is, or is a part of."""
+    return manifest.shard.samples if manifest.shard else manifest.expected
 
 
 def _name(shard: Shard | None) -> str | None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from concurrent.futures import Future
-from typing import Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 from weakref import WeakValueDictionary
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 
 class Sized(Protocol):
@@ -35,6 +37,8 @@ class Once(Generic[T]):
 
     def get(self, key: str, make: Callable[[], T]) -> T:
         """The value of this key, made here where nobody has it. What `make` raises is raised, and nothing is kept."""
+        from concurrent.futures import Future
+
         with self._lock:
             value = self._alive.get(key)
             if value is not None:

@@ -18,13 +18,11 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cache
-from importlib.metadata import Distribution, EntryPoint, entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Literal, TypeVar, cast
 
 from mpeval.errors import UserError
-from mpeval.own_data import is_own, open_own
 from mpeval.types import Benchmark, ModelAdapter
 
 BENCHMARKS = "mpeval.benchmarks"
@@ -92,6 +90,8 @@ def benchmark(name: str) -> Benchmark:
 
     Raises `UserError` for an unknown or a broken one.
     """
+    from mpeval.own_data import is_own, open_own
+
     if is_own(name):
         return open_own(Path(name).expanduser())
     return _load_one(BENCHMARKS, "benchmark", name, _check_benchmark)
@@ -169,10 +169,11 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
 
 def _entry_points(group: str) -> dict[str, EntryPoint]:
     """Name -> entry point. Of two packages with one name, mpeval wins, else the first in the alphabet."""
-    found: dict[str, EntryPoint] = {}
-    for point in sorted(entry_points(group=group), key=_precedence):
-        found.setdefault(point.name, point)
-    return found
+    found: dict[str, list[EntryPoint]] = {}
+    for point in entry_points(group=group):
+        found.setdefault(point.name, []).append(point)
+    # A package's name is asked for only where it decides: it is read from the package's whole description.
+    return {name: min(points, key=_precedence) if points[1:] else points[0] for name, points in found.items()}
 
 
 def _precedence(point: EntryPoint) -> tuple[bool, str]:
@@ -180,13 +181,7 @@ def _precedence(point: EntryPoint) -> tuple[bool, str]:
 
 
 def _package(point: EntryPoint) -> str:
-    return _name(point.dist) if point.dist else "?"
-
-
-@cache
-def _name(distribution: Distribution) -> str:
-    """Reading it parses the package's whole description: once for all of its entry points."""
-    return distribution.name
+    return point.dist.name if point.dist else "?"
 
 
 def _load_one(group: str, kind: str, name: str, check: Callable[[str, object], T]) -> T:

@@ -81,14 +81,26 @@ class Row(msgspec.Struct, frozen=True):
 
 
 def find_runs(paths: Iterable[Path]) -> list[Path]:
-    """Run folders at or below the given ones, in order. Raises `UserError` for a path that holds none."""
-    found: dict[Path, None] = {}
+    """Run folders at or below the given ones, in order, each once, whatever ways lead to it.
+
+    Raises `UserError` for a path that holds none.
+    """
+    found: dict[Path, Path] = {}
     for path in paths:
         runs = sorted(each.parent for each in path.rglob(MANIFEST)) if path.is_dir() else []
         if not runs:
             raise UserError(f"no run in {path}: give a folder that holds {MANIFEST}, or one above it")
-        found.update(dict.fromkeys(runs))
-    return list(found)
+        for run in runs:
+            found.setdefault(run.resolve(), run)
+    return list(found.values())
+
+
+def has_begun(path: Path) -> bool:
+    """Whether a run's folder has its tables: not so where its process was stopped before it had made them."""
+    if not (path / DATABASE).exists():
+        return False
+    with _readable_errors(path), contextlib.closing(_open_for_reading(path)) as database:
+        return _has_tables(database)
 
 
 def find_run(path: Path) -> Path:
@@ -134,9 +146,9 @@ class Run:
         """Open a run for reading, also while it is being written on a local disk."""
         manifest = read_manifest(path)
         with _readable_errors(path):
-            if not (path / DATABASE).exists():
-                raise UserError(f"{path} has no {DATABASE}: the run has not begun; run its command again")
-            database = sqlite3.connect(f"{(path / DATABASE).absolute().as_uri()}?mode=ro", uri=True)
+            if not has_begun(path):
+                raise UserError(f"{path} holds no answers: the run has not begun; give its command again")
+            database = _open_for_reading(path)
             _check_database(database, path, identity_hash(manifest.identity))
         return cls(path, manifest, database, lock=None)
 
@@ -242,6 +254,14 @@ def _remove(path: Path) -> None:
 # --- database -------------------------------------------------------------------------------------
 
 
+def _open_for_reading(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"{(path / DATABASE).absolute().as_uri()}?mode=ro", uri=True)
+
+
+def _has_tables(database: sqlite3.Connection) -> bool:
+    return database.execute("select count(*) from sqlite_schema").fetchone()[0] > 0
+
+
 def _open_for_writing(path: Path, run_hash: str) -> sqlite3.Connection:
     database = sqlite3.connect(path / DATABASE, isolation_level=None)
     if on_network(path):
@@ -251,7 +271,7 @@ def _open_for_writing(path: Path, run_hash: str) -> sqlite3.Connection:
     else:
         database.execute("pragma journal_mode = wal")
     database.execute("pragma synchronous = full")
-    if database.execute("select count(*) from sqlite_schema").fetchone()[0] == 0:
+    if not _has_tables(database):
         database.executescript(f"{_TABLES} insert into run values ('{run_hash}'); commit;")
     _check_database(database, path, run_hash)
     return database

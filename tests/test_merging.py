@@ -103,6 +103,35 @@ def test_shards_without_a_folder_or_a_file_are_named(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("target", [False, True])
+def test_a_process_that_was_stopped_before_it_made_tables_left_nothing(tmp_path: Path, target: bool) -> None:
+    """A shard that was killed at that moment, and an earlier merge (or a full disk)."""
+    first, second = halves(tmp_path)
+    stopped = store(run_folder(tmp_path / "out", IDENTITY), [], 6) if target else second
+    for each in stopped.glob(f"{DATABASE}*"):
+        each.unlink()
+    (stopped / DATABASE).touch()
+    with pytest.raises(UserError, match="holds no answers: the run has not begun; give its command again"):
+        Run.read(stopped)
+    merged = merge([first, second], tmp_path / "out")
+    assert (merged.samples, [each.shard for each in merged.missing]) == ((6, []) if target else (3, ["2/2"]))
+
+
+def test_a_shard_of_another_limit_says_of_how_many_samples(tmp_path: Path) -> None:
+    """Both halves were given, and yet the first one of the larger draw is missing."""
+    fewer = store(tmp_path / "fewer", [row(0)], 1, Shard(1, 2, 2))
+    half = store(tmp_path / "half", [row(i) for i in (1, 3, 5)], 3, Shard(2, 2, 6))
+    merged = merge([fewer, half], tmp_path / "out")
+    assert (merged.samples, merged.expected) == (4, 6)
+    assert [(each.shard, each.of, each.path) for each in merged.missing] == [("1/2", 6, None)]
+
+
+def test_a_folder_that_two_ways_lead_to_counts_once(tmp_path: Path) -> None:
+    halves(tmp_path / "in")
+    (tmp_path / "link").symlink_to(tmp_path / "in")
+    assert merge([tmp_path / "in", tmp_path / "link", tmp_path / "in" / ".." / "in"], tmp_path / "out").runs == 2
+
+
 def test_an_empty_shard_is_not_missing(tmp_path: Path) -> None:
     shards = [store(tmp_path / f"s{i}", [row(0)] if i == 1 else [], i % 2, Shard(i, 2, 1)) for i in (1, 2)]
     assert merge(shards, tmp_path / "out").whole

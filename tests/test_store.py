@@ -204,6 +204,18 @@ def test_runs_are_found_below_a_folder(tmp_path: Path) -> None:
     assert find_runs([tmp_path / "b", tmp_path / "b"]) == [tmp_path / "b"]
 
 
+def test_a_manifest_that_finds_no_room_leaves_the_old_one_alone(tmp_path: Path, monkeypatch) -> None:
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with Run.write(tmp_path / "run", manifest()) as run:
+        monkeypatch.setattr("os.fsync", full)
+        with pytest.raises(UserError, match=r"cannot write .*: No space left on device"):
+            run.end_session("now", 2)
+    assert sorted(each.name for each in (tmp_path / "run").iterdir()) == [MANIFEST, DATABASE]
+    assert read_manifest(tmp_path / "run").sessions[0].ended is None
+
+
 # Each line kills the process by SIGKILL at one moment of the store's work.
 MOMENTS = {
     "before the manifest": "Path.replace = die",

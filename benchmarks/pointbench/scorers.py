@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from mpeval.masks import Rounding, area, point_in_mask
-from mpeval.parsing.counts import states_none
 from mpeval.scorers.reading import BESIDE_THE_TEXT, Size, sample_score, wrong_target
 from mpeval.types import MaskTarget, Metric, Prediction, SampleScore, Target
+
+if TYPE_CHECKING:
+    from mpeval.masks import Rounding
 
 Reader = Callable[[str, Size], Sequence[tuple[float, float]]]
 """Text and a width and height -> points in pixels of that size."""
@@ -39,6 +41,7 @@ class PointBenchAccuracy:
 
     def score(self, target: Target, prediction: Prediction, size: Size) -> SampleScore:
         """accuracy."""
+        from mpeval.masks import area
         from mpeval.metrics.points import all_in_mask
 
         if prediction.error is not None:
@@ -74,6 +77,8 @@ class LmmsEvalAccuracy:
 
     def score(self, target: Target, prediction: Prediction, size: Size) -> SampleScore:
         """accuracy, binary_accuracy."""
+        from mpeval.masks import point_in_mask
+
         if prediction.error is not None:
             return sample_score({"accuracy": 0.0, "binary_accuracy": 0.0}, False, True)
         if not isinstance(target, MaskTarget):
@@ -111,4 +116,6 @@ def _points(prediction: Prediction, read: Reader | None, size: Size, scaled: Siz
 
 
 def _unread(points: Sequence[object], prediction: Prediction) -> bool:
+    from mpeval.parsing.counts import states_none
+
     return not points and not states_none(prediction.text)

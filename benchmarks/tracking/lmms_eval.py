@@ -7,12 +7,15 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
+from typing import TYPE_CHECKING
 
 from mpeval.metrics.detection import Detection
-from mpeval.parsing.paper import TrackFrame
 from mpeval.scorers.reading import BESIDE_THE_TEXT, Size, in_stated_size, sample_score, unreadable, wrong_target
 from mpeval.scorers.tracks import FAILED_MASKS, mask_values, track_frames, true_frames
 from mpeval.types import Metric, Prediction, SampleScore, Target, TrackTarget
+
+if TYPE_CHECKING:
+    from mpeval.parsing.paper import TrackFrame
 
 _COORDS = re.compile(r"coords\s*=\s*['\"]([^'\"]*)(?:['\"]|$)")
 _MOMENT = re.compile(r"(?:^|[\t:,;])\s*([0-9]+(?:\.[0-9]+)?)\s+([0-9.\s]+?)(?=[\t:,;]|$)")
@@ -27,6 +30,8 @@ def read_tracks(text: str, size: Size, fps: float) -> list[TrackFrame]:
     Points off the picture are left out; of an object that stands twice at one time the first point counts. Where
     lmms-eval stops with an exception, nothing is read.
     """
+    from mpeval.parsing.paper import TrackFrame
+
     by_time: dict[float, dict[str, tuple[float, float]]] = {}
     for coords in _COORDS.finditer(text):
         for moment in _MOMENT.finditer(coords[1]):
@@ -42,6 +47,8 @@ def read_tracks(text: str, size: Size, fps: float) -> list[TrackFrame]:
 
 def _time_blocks(text: str, size: Size, fps: float) -> list[TrackFrame]:
     """Blocks of `time 0.50` and, on a line below, `{0: [34.0, 63.0], 1: [72.0, 49.0]}` in percent."""
+    from mpeval.parsing.paper import TrackFrame
+
     frames = []
     for block in _BLOCK.finditer(text):
         points = {}

@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from mpeval.errors import UserError
-from mpeval.submission import SubmittedQuery
 
 from .rows import Layout, Row, asked_rows, row_id
 from .videos import frames_of
+
+if TYPE_CHECKING:
+    from mpeval.submission import SubmittedQuery
 
 
 def queries(folder: Path, layout: Layout, root: str, lists: Sequence[str]) -> Iterator[SubmittedQuery]:
@@ -22,6 +24,8 @@ def queries(folder: Path, layout: Layout, root: str, lists: Sequence[str]) -> It
     lists: folders that may hold meta_expressions.json, which names each video's frames; where none does, the pictures'
     own names count. Raises `UserError` where neither is there.
     """
+    from mpeval.submission import SubmittedQuery
+
     known = _frame_lists(folder, [*lists, *(f"{layout.videos.home}/{each}" for each in lists)])
     for index, raw in enumerate(asked_rows(folder, layout)):
         row = msgspec.convert(raw, Row)

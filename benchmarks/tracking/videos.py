@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from mpeval.data.archive import is_inside
+from mpeval.data.names import is_inside
 from mpeval.media import Media
 
 PICTURES = (".jpg", ".jpeg", ".png")

@@ -22,11 +22,10 @@ def write(tables: Sequence[Table]) -> str:
 def _block(table: Table) -> str:
     rows = table.rows()
     measured = [any(row.cells[i].measured for row in rows) for i in range(len(table.columns))]
-    labels = [column.label for column in table.columns]
-    unique = len(set(labels)) == len(labels)
+    # Without the heading over it, a label such as `F1` would not say of what. Over models stands their group.
+    names = [column.label if column.model or column.measured else column.name for column in table.columns]
     header = ["table", "group", table.corner]
-    for i, column in enumerate(table.columns):
-        name = column.label if unique else column.name
+    for i, name in enumerate(names):
         header += [name, *(f"{name} {extra}" for extra in MEASURED_COLUMNS if measured[i])]
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")

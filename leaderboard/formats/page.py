@@ -15,11 +15,12 @@ table { border-collapse: collapse; border-top: 2px solid; border-bottom: 2px sol
 th, td { padding: .2rem .55rem; text-align: right; font-weight: normal; white-space: nowrap; }
 tbody th, thead tr:first-child th:first-child { text-align: left; }
 thead { border-bottom: 1px solid; }
-thead th { text-align: center; vertical-align: bottom; }
+thead th { vertical-align: bottom; }
+thead th[scope="colgroup"] { text-align: center; }
 tr.group th { font-style: italic; border-top: 1px solid #8886; padding-top: .5rem; }
 tr.measured { background: #3a7bd51a; }
 .second { text-decoration: underline; }
-.uncertainty { font-size: .8em; opacity: .75; }
+.uncertainty { display: block; font-size: .8em; opacity: .75; }
 ol, ul { font-size: .85rem; padding-left: 1.2rem; }
 @media (prefers-color-scheme: dark) { body { background: #14171a; color: #e4e6e8; } }
 """.strip()

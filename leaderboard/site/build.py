@@ -25,7 +25,7 @@ from ..specs import load_specs
 from .benchmarks import write_benchmark
 from .folder import MARKER, Marker, copy_assets, read_marker, replacing, write_shard
 from .pictures import Media, Pictures, write_pictures
-from .runs import Paired, paired_values, run_id, score_run, slug, write_run
+from .runs import Paired, paired_values, run_id, score_run, slug, unique, write_run
 from .samples import SampleSet, find_set, write_set
 from .tables import site_table, summary
 
@@ -123,7 +123,6 @@ def _find(runs: Path, built: Built) -> list[_Found]:
         revision = str(manifest.identity["benchmark"]["revision"])
         samples = find_set(sets, manifest.benchmark, slug(Path(manifest.benchmark).name), revision, rows)
         id_ = run_id(manifest, taken)
-        taken.add(id_)
         found.append(_Found(path, id_, benchmark, samples))
     return found
 
@@ -208,10 +207,11 @@ def _write_index(
     installed, _ = registry.all_benchmarks()
     shown = {each.benchmark.card.name: each.benchmark for each in found}
     benchmarks = []
+    taken: set[str] = set()
     for name, benchmark in sorted({**installed, **shown}.items()):
         ids = [line["id"] for line in lines if line["benchmark"] == name]
         of_sets = {each.samples.id for each in found if each.benchmark.card.name == name}
-        id_ = slug(Path(name).name)
+        id_ = unique(slug(Path(name).name), taken)
         line = write_benchmark(
             folder, id_, benchmark, ids, {key: paired.get(key, []) for key in sorted(of_sets)}, specs
         )

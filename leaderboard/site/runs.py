@@ -70,14 +70,20 @@ def slug(*parts: str) -> str:
     return "--".join(re.sub(r"[^a-z0-9.]+", "-", part.lower())[:LONGEST_PART].strip("-.") or "x" for part in parts)
 
 
+def unique(name: str, taken: set[str]) -> str:
+    """The name, or with a number where it is taken; it is, from now on."""
+    found, i = name, 2
+    while found in taken:
+        found, i = f"{name}-{i}", i + 1
+    taken.add(found)
+    return found
+
+
 def run_id(manifest: Manifest, taken: set[str]) -> str:
     """A readable name that no other run on the site has."""
     short = identity_hash(manifest.identity)[:8]
     name = slug(manifest.model, Path(manifest.benchmark).name, f"{manifest.elicitation.name}-{short}")
-    unique, i = name, 2
-    while unique in taken:
-        unique, i = f"{name}-{i}", i + 1
-    return unique
+    return unique(name, taken)
 
 
 def score_run(run: Run, id_: str, benchmark: Benchmark, rows: list[Row]) -> ScoredRun:
@@ -116,6 +122,7 @@ def write_run(folder: Path, scored: ScoredRun, benchmark: Benchmark, samples: Sa
         {
             **line,
             "protocols": protocols,
+            "slice_names": list(dict.fromkeys(name for each in slices for name in each)),
             "failures": [
                 [shortened(row.sample_id, LONGEST_FAILURE), shortened(row.prediction.error, LONGEST_FAILURE)]
                 for row in rows
@@ -155,7 +162,7 @@ def _line(scored: ScoredRun, own: dict[str, Any], samples: SampleSet, size: int 
         "failed": sum(row.prediction.error is not None for row in rows),
         "tokens_per_point": round(tokens / points, 2) if tokens and points else None,
         "seconds": round(sum(seconds) / len(seconds), 4) if seconds else None,
-        "device": f"{session.device} {session.dtype}, batches of {session.batch_size}" if session else "",
+        "device": f"{session.device} {session.dtype}, batches of {session.batch_size or 'any size'}" if session else "",
     }
 
 

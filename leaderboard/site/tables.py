@@ -20,8 +20,8 @@ def site_table(
 ) -> dict[str, Any]:
     """A table's shard. run_ids: a run's folder -> its id on the site.
 
-    Cells: t text, v value, s status (absent: published), b 1 best or 2 second, p index into `declared`, and of a run
-    i interval, n samples, part `24 of 252 samples` where that is not all, w why, r run, c protocol.
+    Cells: t text, x 1 where the number is missing, v value, s status (absent: published), b 1 best or 2 second, p index
+    into `declared`, and of a run i interval, n samples, part `24 of 252 samples` where that is not all, w why, r run, c protocol.
     """
     spec = msgspec.structs.replace(spec, transposed=False, corner="Model")
     table = build_table(spec, published, runs)
@@ -101,6 +101,8 @@ def _measured_row(row: Row, run_ids: Mapping[str, str]) -> dict[str, Any]:
 
 def _cell(cell: Cell) -> dict[str, Any]:
     fields: dict[str, Any] = {"t": cell.text}
+    if not cell.source:
+        fields["x"] = 1
     if cell.value is not None and str(cell.value) != cell.text:
         fields["v"] = round(cell.value, 4)
     if cell.best or cell.second:

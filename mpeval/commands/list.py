@@ -10,7 +10,7 @@ import click
 import msgspec
 
 from mpeval import registry
-from mpeval.leaderboard.specs import load_specs
+from mpeval.leaderboard.specs import load_titles
 from mpeval.registry import Broken, ModelEntry
 from mpeval.types import Benchmark
 
@@ -58,9 +58,7 @@ def _collect(wanted: Sequence[str]) -> tuple[dict[str, list[dict[str, Any]]], li
             for each in benchmarks.values()
             for protocol in each.protocols.values()
         ],
-        "tables": [{"id": each.id, "name": each.name, "title": each.title} for each in load_specs()]
-        if "tables" in wanted
-        else [],
+        "tables": [msgspec.structs.asdict(each) for each in load_titles()] if "tables" in wanted else [],
     }
     return {kind: rows[kind] for kind in wanted}, broken
 

@@ -46,8 +46,8 @@ def _lines(merged: Merged) -> list[str]:
 
 
 def _missing(part: MissingPart) -> str:
-    name = f"shard {part.shard}" if part.shard else "a run"
+    name = f"shard {part.shard} of {part.of} samples" if part.shard else "a run"
     if part.path is None:
         return f"{name} is missing: no folder of it was given"
     go_on = f"; go on with: {part.command}" if part.command else ""
-    return f"{name} has {part.samples} of its {part.expected} samples in {part.path}{go_on}"
+    return f"{name} has {part.samples} of its {part.expected} in {part.path}{go_on}"

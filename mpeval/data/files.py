@@ -6,8 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from mpeval.data.archive import Archive, Member, is_inside, normal, recovered
+from mpeval.data.names import is_inside, normal, recovered
+
+if TYPE_CHECKING:
+    from mpeval.data.archive import Archive, Member
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,7 @@ class Files:
     def has(self, name: str) -> bool:
         """Whether there is a file of that name."""
         found = self.find(name)
-        return isinstance(found, Member) or found.is_file()
+        return not isinstance(found, Path) or found.is_file()
 
     @cached_property
     def refused(self) -> list[str]:
@@ -46,6 +50,8 @@ class Files:
 
     @cached_property
     def _packed(self) -> list[Archive]:
+        from mpeval.data.archive import Archive
+
         return [Archive(self.folder / name) for name in self.archives if (self.folder / name).is_file()]
 
     @cached_property

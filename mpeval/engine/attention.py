@@ -160,8 +160,7 @@ class Steps:
         if not self.flash:
             self.window = cache.window(len(lengths), span)
             # A sum instead of a choice: the kernels would make one of it at every layer.
-            seen = torch.arange(span, device=lengths.device) <= lengths[:, None, None, None]
-            self.mask = torch.zeros_like(seen, dtype=cache.keys.dtype).masked_fill_(~seen, float("-inf"))
+            self.mask = cache.unseen(span)[cache.capacity - 1 - lengths][:, None, None]
 
     def __call__(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         keys, values = self.cache.layers[layer]

@@ -27,6 +27,8 @@ class Cache:
         self.layers = [(k.flatten(0, 1), v.flatten(0, 1)) for k, v in zip(keys, values, strict=True)]
         """Of each layer its keys and values, [slots * capacity, kv_heads, head_dim]."""
         self._window: tuple[tuple[int, int], list[tuple[Tensor, Tensor]]] = (0, 0), []
+        self._unseen = keys.new_zeros(2 * self.capacity)
+        self._unseen[self.capacity :] = float("-inf")
 
     @property
     def capacity(self) -> int:
@@ -38,6 +40,11 @@ class Cache:
             tables = (table[:, :slots, :span].transpose(2, 3) for table in (self.keys, self.values))
             self._window = (slots, span), list(zip(*tables, strict=True))
         return self._window[1]
+
+    def unseen(self, span: int) -> Tensor:
+        """[capacity, span]: what is added to the scores of `span` positions: in row r, 0 for the first capacity - r of
+        them and -inf behind. A view of one line of numbers."""
+        return self._unseen.unfold(0, span, 1)[: self.capacity]
 
     def rows(self, slots: Tensor, positions: Tensor) -> Tensor:
         """Where positions of slots lie in `layers`."""

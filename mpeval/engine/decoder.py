@@ -7,23 +7,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mpeval.engine.attention import Attention, Masked
+from mpeval.engine.layers import Kept, RMSNorm, linear, rms_norm
 from mpeval.engine.rotary import rotary_table, rotate, table_length
 from mpeval.engine.shapes import DecoderConfig, YarnScaling
 
 TOKENS_AT_ONCE = 2048
 """How many tokens of a sample go through the MLP together: longer prompts are cut, which bounds what a prefill holds
 beside its cache."""
-
-
-class RMSNorm(nn.Module):
-    def __init__(self, width: int, eps: float) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(width))
-        self.eps = eps
-
-    def forward(self, x: Tensor) -> Tensor:
-        # The released code scales after rounding back to x's type; with its weight, F.rms_norm would scale before.
-        return F.rms_norm(x, self.weight.shape, None, self.eps) * self.weight
 
 
 class SelfAttention(nn.Module):
@@ -44,25 +34,29 @@ class SelfAttention(nn.Module):
         if config.qk_norm:
             query, key = (config.head_dim, config.head_dim) if self.norm_heads else self.widths[:2]
             self.q_norm, self.k_norm = RMSNorm(query, config.norm_eps), RMSNorm(key, config.norm_eps)
+        self.norms, self.scaled = Kept(), Kept()
 
     def forward(self, x: Tensor, rotation: tuple[Tensor, Tensor], attention: Attention) -> Tensor:
-        heads = self.att_proj(x).unflatten(-1, (-1, self.head_dim))
-        both, v = heads.split((self.heads + self.kv_heads, self.kv_heads), dim=2)
-        q, k = rotate(self._normed(both), *rotation).split((self.heads, self.kv_heads), dim=2)
-        return self.attn_out(attention(self.layer, q, k, v).flatten(2))
+        heads = linear(x, self.att_proj.weight, self.att_proj.bias).unflatten(-1, (-1, self.head_dim))
+        both, v = heads.split_with_sizes((self.heads + self.kv_heads, self.kv_heads), dim=2)
+        q, k = rotate(self._normed(both), *rotation).split_with_sizes((self.heads, self.kv_heads), dim=2)
+        return linear(attention(self.layer, q, k, v).flatten(2), self.attn_out.weight)
 
     def _normed(self, both: Tensor) -> Tensor:
         """Queries and keys [batch, n, heads + kv_heads, head_dim]."""
         if self.norm_heads:
             assert isinstance(self.q_norm, RMSNorm) and isinstance(self.k_norm, RMSNorm)
             # of all heads at once: a decoding step is short, and each small operation counts
-            q_weight, k_weight = self.q_norm.weight, self.k_norm.weight
-            weight = torch.cat((q_weight.expand(self.heads, -1), k_weight.expand(self.kv_heads, -1)))
-            return F.rms_norm(both, (self.head_dim,), None, self.eps) * weight
+            weight = self.norms.get(self._join, self.q_norm.weight, self.k_norm.weight)
+            return rms_norm(both, weight, self.eps, self.scaled)
         if isinstance(self.q_norm, RMSNorm):
             q, k = both.flatten(2).split(self.widths[:2], dim=-1)
             return torch.cat((self.q_norm(q), self.k_norm(k)), dim=-1).unflatten(-1, (-1, self.head_dim))
         return both
+
+    def _join(self, q_weight: Tensor, k_weight: Tensor) -> Tensor:
+        """The norms' weights for each head: [heads + kv_heads, head_dim]."""
+        return torch.cat((q_weight.expand(self.heads, -1), k_weight.expand(self.kv_heads, -1)))
 
 
 class GatedMLP(nn.Module):
@@ -77,8 +71,8 @@ class GatedMLP(nn.Module):
         return torch.cat([self._part(rows) for rows in x.split(TOKENS_AT_ONCE, dim=1)], dim=1)
 
     def _part(self, x: Tensor) -> Tensor:
-        value, gate = self.ff_proj(x).chunk(2, dim=-1)
-        return self.ff_out(F.silu(gate) * value)
+        value, gate = linear(x, self.ff_proj.weight).chunk(2, dim=-1)
+        return linear(F.silu(gate) * value, self.ff_out.weight)
 
 
 class DecoderBlock(nn.Module):

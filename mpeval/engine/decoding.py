@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from mpeval.engine.attention import Steps
 from mpeval.engine.config import TokenIds
@@ -173,41 +174,52 @@ def advance(
 ) -> None:
     """`feed` as the device sees it: no number of it comes from the host but `span`.
 
-    look: leave the pointing heads out where no sample can write a pointing token next. The answers are the same; the
-    host must look at the scores for it, which costs nothing on a CPU and a wait elsewhere.
+    look: leave out what only pointing needs where no sample's token is a pointing one, or none can be next. The answers
+    are the same; the host must look at the tokens for it, which costs nothing on a CPU and a wait elsewhere.
     """
-    keys, tokens = decoding.keys, model.config.tokens
+    keys, tokens, state = decoding.keys, model.config.tokens, decoding.state
     words = look and not _has_pointing(choice.token, tokens)
-    x = model.embed(choice.token.clamp(min=0)) if words else _embed_choice(model, decoding, keys, choice)
+    x = _embed_words(model, choice.token) if words else _embed_choice(model, decoding, keys, choice)
     steps = Steps(decoding.cache, decoding.rows, decoding.lengths, span)
     hidden = model.transformer(x[:, None], decoding.lengths[:, None], steps)[:, 0]
     decoding.lengths.add_(decoding.alive)
     scores = StepScores(model.logits(hidden))
     if constraints is not None:
-        after = decoding.state.after_words() if words else decoding.state.advance(choice, tokens)
-        if keys is not None and not (look and _in_text(after, scores.tokens, tokens)):
+        after = state.after_words() if words else state.advance(choice, tokens)
+        if look and (words or not bool((after.phase != TEXT).any())):
+            scores.words = _next_words(scores.tokens, tokens)
+        if keys is not None and scores.words is None:
             assert model.point_predictor is not None
             heads = model.point_predictor
-            scores.patch = heads.patch_logits(hidden, None, keys, constraints.rotation(decoding.state, after))
+            scores.patch = heads.patch_logits(hidden, None, keys, constraints.rotation(state, after))
             last = after.patch.clamp(min=0)
             scores.subpatch, scores.subpatch_valid = heads.subpatch_logits(hidden, decoding.rows, keys, last)
             scores.location = heads.location_logits(hidden)
-        write(decoding.state, after)
+        if after is not state:
+            write(state, after)
     decoding.hidden, decoding.scores = hidden, scores
 
 
-def _in_text(state: PointerState, scores: Tensor, tokens: TokenIds) -> bool:
-    """Whether every sample writes text next: none is within a point, and none has a pointing token as its best.
+def _next_words(scores: Tensor, tokens: TokenIds) -> Tensor | None:
+    """The next tokens [slots] of samples in text, of which none has a pointing token as its best; None if one has.
 
     Constraints only take tokens away, and put PATCH nowhere else than where it scores, so that a word which is the best
     of all tokens stays the best (of equal scores, the first one in both semantics).
     """
-    return not bool((state.phase != TEXT).any()) and not _has_pointing(scores.argmax(-1), tokens)
+    best = scores.argmax(-1)
+    return None if _has_pointing(best, tokens) else best
 
 
 def _has_pointing(ids: Tensor, tokens: TokenIds) -> bool:
     special = (tokens.patch, tokens.subpatch, tokens.location)
     return any(id in special for id in ids.tolist())
+
+
+def _embed_words(model: VisionLanguageModel, token: Tensor) -> Tensor:
+    """Input embeddings [slots, width] of tokens that do not point; on a CPU."""
+    wte, ids = model.transformer.wte, token.tolist()
+    in_base = 0 <= min(ids) and max(ids) < len(wte.embedding)
+    return F.embedding(token, wte.embedding) if in_base else model.embed(token.clamp(min=0))
 
 
 def _embed_choice(model: VisionLanguageModel, decoding: Decoding, keys: PointerKeys | None, choice: Choice) -> Tensor:

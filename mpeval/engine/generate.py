@@ -200,6 +200,9 @@ class _Stream:
             stuck = self.constraints.stuck(decoding.state) & decoding.alive
             table.stuck |= stuck
             decoding.alive &= ~stuck
+        if decoding.scores.words is not None:
+            table.note_words(decoding.scores.words, self.stops)
+            return
         forced = None if self.forced is None else self.forced[table.written]
         table.note(self._choose(decoding.state, decoding.scores, table.place, forced), self.stops)
 
@@ -238,7 +241,7 @@ class _Table:
         """The sample in each slot."""
         # One column more than is ever read: what a sample says when it is done already.
         self.ids = torch.zeros(slots, max_new_tokens + 1, dtype=torch.long, device=device)
-        self.choices = torch.zeros_like(self.ids)
+        self.choices = torch.full_like(self.ids, -1)
         self.written = torch.zeros(slots, dtype=torch.long, device=device)
         self.place = torch.zeros_like(self.written)
         """Where in the script each sample is."""
@@ -246,9 +249,13 @@ class _Table:
         none = torch.full_like(self.written, -1)
         self.pending = apart(Choice(none, none, none, none))
         """Chosen, not yet fed."""
+        self.points = False
+        """Whether one of them may select something, as the host knows."""
 
     def begin(self, rows: Tensor, choice: Choice, place: Tensor, stops: Tensor) -> None:
         """Write down the first tokens of new samples, in the slots `rows`."""
+        self.points = True
+        self.choices[rows] = -1
         self.ids[rows, 0], self.choices[rows, 0] = choice.token, _selected(choice)
         self.written[rows], self.place[rows], self.stuck[rows] = 1, place, False
         put(self.pending, rows, choice)
@@ -256,12 +263,25 @@ class _Table:
 
     def note(self, choice: Choice, stops: Tensor) -> None:
         """Write down the next token of every slot, and which of them end an answer."""
-        column, alive = self.written[:, None], self.decoding.alive
-        self.ids.scatter_(1, column, choice.token[:, None])
-        self.choices.scatter_(1, column, _selected(choice)[:, None])
-        self.written += alive
+        self.points = True
+        self.choices.scatter_(1, self.written[:, None], _selected(choice)[:, None])
         write(self.pending, choice)
-        alive &= ~self._ends(choice.token, self.written, stops)
+        self._say(choice.token, stops)
+
+    def note_words(self, token: Tensor, stops: Tensor) -> None:
+        """`note` where no slot's token points: their `choices` are -1 already."""
+        if self.points:
+            for selected in (self.pending.patch, self.pending.subpatch, self.pending.location):
+                selected.fill_(-1)
+            self.points = False
+        self.pending.token.copy_(token)
+        self._say(token, stops)
+
+    def _say(self, token: Tensor, stops: Tensor) -> None:
+        alive = self.decoding.alive
+        self.ids.scatter_(1, self.written[:, None], token[:, None])
+        self.written += alive
+        alive &= ~self._ends(token, self.written, stops)
 
     def _ends(self, token: Tensor, written: Tensor, stops: Tensor) -> Tensor:
         full = written == self.ids.shape[1] - 1

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from mpeval.engine.batch import MediaInputs
 from mpeval.engine.cache import Cache
 from mpeval.engine.config import ModelConfig
 from mpeval.engine.connector import Connector
 from mpeval.engine.decoder import Decoder
+from mpeval.engine.layers import linear
 from mpeval.engine.vision import VisionEncoder
 from mpeval.grounding.heads import PointerKeys, PointPredictor
 from mpeval.grounding.semantics import NATIVE, Semantics
@@ -94,7 +94,7 @@ class VisionLanguageModel(nn.Module):
         return pointable | (ids == tokens.image_low), pointable
 
     def embed(self, ids: Tensor, media: MediaFeatures | None = None) -> Tensor:
-        """Input embeddings [batch, n, width]; image features are added where `media` is given."""
+        """Input embeddings of ids [...]: [..., width]; image features are added where `media` is given."""
         rows = ids
         if self.semantics.shared_low_row:
             rows = ids.masked_fill(ids == self.config.tokens.image_low, self.config.tokens.image_patch)
@@ -141,7 +141,7 @@ class VisionLanguageModel(nn.Module):
         x = self.transformer.ln_f(hidden)
         wte = self.transformer.wte
         tables = (wte.embedding, wte.new_embedding) if self.lm_head is None else self.lm_head.tables()
-        return torch.cat([F.linear(x, table) for table in tables], dim=-1)
+        return torch.cat([linear(x, table) for table in tables], dim=-1)
 
     def prefill_mask(self, ids: Tensor, real: Tensor) -> Tensor:
         """[batch, 1, n, n] bool: causal, both directions among media tokens, nothing of the padding."""

@@ -8,7 +8,7 @@ within one image token increase, and after no-more-points the answer holds no fu
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
@@ -40,6 +40,8 @@ class StepScores:
     """[batch, S] bool: patches that the chosen image token really pools."""
     location: Tensor | None = None
     """[batch, 9]; meaningful where the last token was SUBPATCH."""
+    words: Tensor | None = None
+    """[batch]: the next tokens, where it is known that all samples write text."""
 
 
 @dataclass
@@ -98,10 +100,11 @@ class PointerState:
             started=True,
         )
 
-
     def after_words(self) -> PointerState:
-        """`advance` where no sample's token is a pointing one."""
-        return replace(self, located=torch.zeros_like(self.located), started=True)
+        """`advance` where no sample's token is a pointing one: in place."""
+        self.located.zero_()
+        self.started = True
+        return self
 
 
 class Constraints(Protocol):

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from mpeval.engine.config import ModelConfig
-from mpeval.engine.decoder import RMSNorm
+from mpeval.engine.layers import RMSNorm
 from mpeval.engine.rotary import rotary_table, rotate, table_length
 
 NOT_POINTABLE = -1e8

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from mpeval.masks import Rounding
 from mpeval.metrics.regions import point_in_box, point_in_polygon
 from mpeval.scorers.reading import Reading, read_points, sample_score, unreadable, wrong_target
 from mpeval.types import (
@@ -19,6 +19,9 @@ from mpeval.types import (
     SampleScore,
     Target,
 )
+
+if TYPE_CHECKING:
+    from mpeval.masks import Rounding
 
 
 @dataclass(frozen=True)

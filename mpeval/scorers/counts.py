@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from mpeval.metrics.counts import close_count, overcounted
-from mpeval.parsing import paper
-from mpeval.parsing.counts import stated_count
 from mpeval.scorers.reading import Reading, sample_score, unreadable, wrong_target
 from mpeval.types import CountTarget, Metric, Prediction, SampleScore, Target
 
@@ -38,6 +36,9 @@ class CountAccuracy:
 
     def read(self, prediction: Prediction) -> int | None:
         """The count that the answer gives, None where it gives none."""
+        from mpeval.parsing import paper
+        from mpeval.parsing.counts import stated_count
+
         if prediction.error is not None:
             return None
         if self.reading == "paper":

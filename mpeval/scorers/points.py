@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from mpeval.masks import Rounding
 from mpeval.metrics.detection import PAPER_EPSILON, Detection
 from mpeval.scorers.reading import Reading, read_points, sample_score, unreadable, wrong_target
 from mpeval.types import Metric, PointsTarget, Prediction, SampleScore, Target
+
+if TYPE_CHECKING:
+    from mpeval.masks import Rounding
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,6 @@ from typing import Literal
 from msgspec import structs
 
 from mpeval.errors import UserError
-from mpeval.parsing import paper
-from mpeval.parsing.counts import states_none
 from mpeval.types import Prediction, SampleScore, Target
 
 Reading = Literal["declared", "paper"]
@@ -36,6 +34,8 @@ def in_stated_size(prediction: Prediction, size: Size, stated: Size | None) -> t
 def read_points(prediction: Prediction, size: Size, reading: Reading) -> list[tuple[float, float]]:
     """x, y in pixels of an image of width, height, in the order of the answer; none where the sample
     failed."""
+    from mpeval.parsing import paper
+
     if prediction.error is not None:
         return []
     if reading == "paper":
@@ -48,6 +48,8 @@ def read_points(prediction: Prediction, size: Size, reading: Reading) -> list[tu
 def unreadable(prediction: Prediction) -> bool:
     """Whether the answer neither follows a grammar nor says that there is nothing; a failed sample does not
     either."""
+    from mpeval.parsing.counts import states_none
+
     return prediction.error is not None or (prediction.form is None and not states_none(prediction.text))
 
 
@@ -59,6 +61,4 @@ def sample_score(values: dict[str, float], hit: bool, missing: bool) -> SampleSc
 
 def wrong_target(scorer: str, target: Target) -> UserError:
     kind = type(target).__name__
-    return UserError(
-        f"the scorer {scorer!r} cannot score a {kind}; choose another protocol for this benchmark"
-    )
+    return UserError(f"the scorer {scorer!r} cannot score a {kind}; choose another protocol for this benchmark")

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from msgspec import structs
 
-from mpeval.parsing import paper
-from mpeval.parsing.paper import TrackFrame
 from mpeval.scorers.reading import BESIDE_THE_TEXT, Reading, in_stated_size, sample_score, unreadable, wrong_target
 from mpeval.types import RLE, Metric, Prediction, SampleScore, Target, TrackTarget
+
+if TYPE_CHECKING:
+    from mpeval.parsing.paper import TrackFrame
 
 FAILED = dict.fromkeys(("precision", "recall", "f1", "HOTA", "DetA", "AssA"), 0.0)
 FAILED_MASKS = dict.fromkeys(("J&F", "J", "F", "mask_HOTA"), 0.0)
@@ -95,8 +97,10 @@ def track_frames(prediction: Prediction, size: tuple[int, int], fps: float, read
 
     Of an object that stands twice in a frame the first point counts.
     """
+    from mpeval.parsing.paper import TrackFrame, tracks
+
     if reading == "paper":
-        frames = paper.tracks(prediction.text, size, fps)[1]
+        frames = tracks(prediction.text, size, fps)[1]
         if frames or prediction.form not in BESIDE_THE_TEXT:
             return frames
     by_frame: dict[int, TrackFrame] = {}
@@ -109,6 +113,8 @@ def track_frames(prediction: Prediction, size: tuple[int, int], fps: float, read
 
 def true_frames(target: TrackTarget) -> list[TrackFrame]:
     """The frames that the dataset lists, in order; within each, objects as it lists them."""
+    from mpeval.parsing.paper import TrackFrame
+
     frames: dict[int, dict[str, tuple[float, float]]] = {}
     for each in target.objects:
         for number, xy in each.points.items():

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from mpeval.masks import Rounding
 from mpeval.metrics.detection import PAPER_EPSILON, Detection
-from mpeval.parsing import paper
 from mpeval.scorers.reading import BESIDE_THE_TEXT, Reading, in_stated_size, sample_score, unreadable, wrong_target
 from mpeval.types import Metric, Prediction, SampleScore, Target, VideoPointsTarget
+
+if TYPE_CHECKING:
+    from mpeval.masks import Rounding
 
 TimedPoint = tuple[float, float, float]
 
@@ -70,6 +72,8 @@ def timed_points(prediction: Prediction, size: tuple[int, int], reading: Reading
     Times are those that the model was shown in its prompt, to a tenth of a second.
     """
     if reading == "paper":
+        from mpeval.parsing import paper
+
         points = paper.timed_points(prediction.text, size)[1]
         if points or prediction.form not in BESIDE_THE_TEXT:
             return points

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from mpeval.manifest import Shard, read_manifest
@@ -50,7 +51,7 @@ def test_four_shards_one_killed_and_repeated_merge_to_a_single_run(plugin, mpeva
     ended = mpeval("merge", out, "--out", tmp_path / "merged")
     assert ended.status == 1
     assert f"{40 - missing} of 40 samples from 4 folders" in ended.out
-    assert f"shard 3/4 has {len(before)} of its {part} samples in {killed}; go on with: " in ended.out
+    assert f"shard 3/4 of 40 samples has {len(before)} of its {part} in {killed}; go on with: " in ended.out
     assert f"UNFINISHED: {missing} samples are missing" in ended.out
     (path,) = find_runs([tmp_path / "merged"])
     assert read_manifest(path).expected == 40
@@ -136,6 +137,23 @@ def test_mixed_identities_are_one_line_and_exit_2(plugin, mpeval, tmp_path) -> N
     assert not (tmp_path / "merged").exists()
 
 
+def test_a_protocol_that_is_asked_in_the_same_way_is_not_mixed_either(plugin, mpeval, tmp_path, monkeypatch) -> None:
+    """The answers could be joined; but which protocol scores them must not follow from the order of the folders."""
+    import fake_plugin  # type: ignore[import-not-found]
+
+    protocols = fake_plugin.benchmark.protocols
+    again = msgspec.structs.replace(protocols["strict"], name="again")
+    monkeypatch.setattr(fake_plugin.benchmark, "protocols", {**protocols, "again": again})
+    mpeval(*RUN, tmp_path / "out", "--shard", "1/2")
+    mpeval(*RUN, tmp_path / "out", "--shard", "2/2", "--protocol", "again")
+    ended = mpeval("merge", tmp_path / "out", "--out", tmp_path / "merged")
+    assert (ended.status, ended.err.count("\n")) == (2, 1)
+    assert "shard-2of2 was made for protocol again, " in ended.err and "shard-1of2 for strict: " in ended.err
+    assert not (tmp_path / "merged").exists()
+    mpeval(*RUN, tmp_path / "out", "--shard", "2/2", "--protocol", "strict")
+    assert mpeval("merge", tmp_path / "out", "--out", tmp_path / "merged").status == 0
+
+
 def test_what_is_missing_as_json(plugin, mpeval, tmp_path) -> None:
     mpeval(*RUN, tmp_path / "out", "--shard", "1/4")
     ended = mpeval("merge", tmp_path / "out", "--out", tmp_path / "merged", "--json")
@@ -145,7 +163,7 @@ def test_what_is_missing_as_json(plugin, mpeval, tmp_path) -> None:
     assert (merged["samples"], merged["expected"], merged["failed"]) == (there, 40, 0)
     assert [each["shard"] for each in merged["missing"]] == ["2/4", "3/4", "4/4"]
     said = mpeval("merge", tmp_path / "out", "--out", tmp_path / "merged").out
-    assert "shard 2/4 is missing: no folder of it was given" in said
+    assert "shard 2/4 of 40 samples is missing: no folder of it was given" in said
     assert f"UNFINISHED: {40 - there} samples are missing" in said
 
 

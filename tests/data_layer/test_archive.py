@@ -13,7 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mpeval.data.archive import Archive, extract, is_inside, normal, unpacked_size
+from mpeval.data.archive import Archive, extract, unpacked_size
+from mpeval.data.names import is_inside, normal
 from mpeval.data.files import Files
 from mpeval.errors import SampleError, UserError
 

@@ -33,6 +33,7 @@
 
   let turn = 0;
 
+  // Gives whether the page was shown: a later one may have been asked for meanwhile.
   async function route() {
     const mine = ++turn;
     const [path, search] = location.hash.slice(1).split("?");
@@ -48,7 +49,7 @@
     } catch (error) {
       content = [el("h1", {}, "Not here"), el("p", {}, `${error.message}. `, el("a", { href: "#/" }, "To the first page"))];
     }
-    if (mine !== turn) return;
+    if (mine !== turn) return false;
     main.replaceChildren(...content.flat(Infinity).filter((each) => each !== null && each !== undefined && each !== false));
     const heading = main.querySelector("h1");
     document.title = heading ? `${heading.textContent} - mpeval` : "mpeval";
@@ -57,19 +58,23 @@
       else each.removeAttribute("aria-current");
     }
     main.append(el("footer", {}, `Built on ${index ? index.built : "?"} with mpeval ${index ? index.mpeval : "?"}. Nothing on this page comes from elsewhere.`));
+    return true;
   }
 
-  // A page of its own starts at its top; another filter of the same page stays where it is.
-  let last = "";
+  // Without its sample and its filters.
+  const place = () => location.hash.split("?")[0].split("/").slice(0, 4).join("/");
+
+  // A page of its own starts at its top; another filter of the same page stays where it is, and keeps the keyboard.
+  let last = place();
   window.addEventListener("hashchange", async () => {
-    const [path] = location.hash.split("?");
-    const same = path.split("/").slice(0, 4).join("/") === last;
-    last = path.split("/").slice(0, 4).join("/");
-    await route();
-    if (!same) {
-      window.scrollTo(0, 0);
-      main.focus({ preventScroll: true });
-    }
+    const same = place() === last;
+    last = place();
+    const choice = document.activeElement?.name;
+    const from = window.scrollY;
+    if (!await route()) return;
+    window.scrollTo(0, same ? from : 0);
+    const again = same && choice ? main.querySelector(`select[name="${CSS.escape(choice)}"]`) : null;
+    (again || main).focus({ preventScroll: true });
   });
 
   // --- keys -------------------------------------------------------------------------------------------

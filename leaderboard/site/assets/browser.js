@@ -59,18 +59,31 @@
   Site.targetFacts = (sample) => el("dl", { class: "facts small" }, [["sample", sample.id], sample.target.says ? ["right is", sample.target.says] : null, ...sample.slices].filter(Boolean)
     .map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))));
 
+  // The address of what is shown, a moment later: browsers refuse to change it as often as a key that is held down.
+  let writing = 0;
+  Site.remember = (address) => {
+    const from = location.hash;
+    clearTimeout(writing);
+    writing = setTimeout(() => location.hash === from && history.replaceState(null, "", address), 150);
+  };
+
   // A list of samples beside what shows one of them. indices: those that fit; line(i): what the list says of one.
   Site.stepper = (indices, line, show, start) => {
     let at = Math.max(0, indices.indexOf(start));
+    let first = null;
     const list = el("ol", { class: "samples", "aria-label": "Samples" });
     const place = el("span", { class: "place" });
 
     function drawList() {
-      const first = Math.floor(at / PAGE) * PAGE;
-      list.replaceChildren(...indices.slice(first, first + PAGE).map((i, k) =>
-        el("li", {}, el("button", { type: "button", "aria-current": first + k === at ? "true" : null, onclick: () => go(first + k) }, line(i)))));
-      const current = list.querySelector("[aria-current]");
-      if (!current) return;
+      const from = Math.floor(at / PAGE) * PAGE;
+      if (from !== first) {
+        first = from;
+        list.replaceChildren(...indices.slice(first, first + PAGE).map((i, k) =>
+          el("li", {}, el("button", { type: "button", onclick: () => go(from + k) }, line(i)))));
+      }
+      for (const each of list.querySelectorAll("[aria-current]")) each.removeAttribute("aria-current");
+      const current = list.children[at - first].firstChild;
+      current.setAttribute("aria-current", "true");
       // The list alone: the page stays where it is. It runs down the side, or on a phone across.
       list.scrollTop = current.offsetTop - list.clientHeight / 2;
       list.scrollLeft = current.offsetLeft - list.clientWidth / 2;
@@ -106,7 +119,7 @@
 
     async function show(i) {
       const mine = ++turn;
-      history.replaceState(null, "", address(run.numbers[i]));
+      Site.remember(address(run.numbers[i]));
       const [sample, answer] = await Promise.all([run.sample(run.numbers[i]), run.answer(i)]);
       if (mine !== turn) return; // another was asked for meanwhile
       view = Site.drawing.view(sample, [{ ...answer, kind: "a" }], `Sample ${sample.id}: ${(answer.points || []).length} points predicted`);

@@ -38,7 +38,7 @@
     async function show(k) {
       const mine = ++turn;
       const [i, j, number] = pairs[k];
-      history.replaceState(null, "", address(number));
+      Site.remember(address(number));
       const [sample, ...answers] = await Promise.all([a.sample(number), a.answer(i), b.answer(j)]);
       if (mine !== turn) return;
       views = answers.map((answer, side) => Site.drawing.view(sample, [{ ...answer, kind: "ab"[side] }], `Sample ${sample.id}, answer ${"AB"[side]}`));
@@ -86,7 +86,7 @@
     const means = sign > 0 ? found.means : [...found.means].reverse();
     const [better, worse] = sign > 0 ? [found.wins, found.losses] : [found.losses, found.wins];
     return el("p", { class: "difference" }, `Mean ${found.metric}, protocol ${found.protocol}: A ${percent(means[0])}, B ${percent(means[1])}; B\u00a0−\u00a0A `, el("b", {}, `${signed(sign * found.difference)} points`),
-      ends ? ` (95 % interval ${signed(ends[0])} to ${signed(ends[1])})` : "", `, p ${pValue(found.p).startsWith("<") ? "" : "= "}${pValue(found.p)}; B better on ${better}, worse on ${worse}, equal on ${found.ties} of ${found.samples} samples.`);
+      ends ? ` (95 % interval ${signed(ends[0])} to ${signed(ends[1])})` : "", `, p\u00a0${pValue(found.p).startsWith("<") ? "" : "=\u00a0"}${pValue(found.p).replace(" ", "\u00a0")}; B better on ${better}, worse on ${worse}, equal on ${found.ties} of ${found.samples} samples.`);
   }
 
   Site.comparePage = comparePage;

@@ -49,7 +49,7 @@ Site.dom = (() => {
 
   function select(label, options, value, onchange) {
     const choices = options.map(([key, text]) => el("option", { value: key, selected: key === value }, text));
-    return el("label", { class: "choice" }, el("span", {}, label), el("select", { onchange: (event) => onchange(event.target.value) }, choices));
+    return el("label", { class: "choice" }, el("span", {}, label), el("select", { name: label, onchange: (event) => onchange(event.target.value) }, choices));
   }
 
   // Told to screen readers.

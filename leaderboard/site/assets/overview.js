@@ -90,17 +90,16 @@
       .map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))));
   }
 
-  // Of the runs that are scored under one protocol, the one that most of them share: others are no neighbours in a plot.
+  // Of the runs with one metric under one protocol, that which most of them share: others are no neighbours in a plot.
   function plots(all, everything, sizeBins) {
-    const count = (name) => all.filter((run) => run.protocol === name).length;
-    const [protocol] = [...new Set(all.map((run) => run.protocol))].sort((a, b) => count(b) - count(a));
-    const details = everything.filter((run) => run.protocol === protocol);
-    const runs = all.filter((run) => run.protocol === protocol);
+    const alike = (one) => all.filter((run) => run.protocol === one.protocol && run.metric === one.metric);
+    const runs = all.map(alike).sort((a, b) => b.length - a.length)[0];
+    const { protocol, metric } = runs[0];
+    const details = runs.map((run) => everything[all.indexOf(run)]);
     const costed = runs.filter((run) => run.tokens_per_point !== null && run.value !== null);
     const bins = sizeBins.filter((bin) => details.some((run) => run.sizes.some(([name]) => name === bin)));
     const values = (run) => bins.map((bin) => (run.sizes.find(([name]) => name === bin) || [bin, null]).slice(1)).map((value) => (value[0] === null ? null : value));
     const series = details.map((run, i) => ({ name: run.model, style: i, values: values(run) })).filter((each) => each.values.some(Boolean));
-    const metric = runs[0].metric;
     return el("div", { class: "figures" },
       costed.length ? Site.plots.scatter(`${metric} against tokens a point, protocol ${protocol}`, costed.map((run) => ({ name: run.model, style: runs.indexOf(run), x: run.tokens_per_point, y: run.value, interval: run.interval })), "tokens a point", `${metric}, %`) : null,
       bins.length > 1 && series.length ? Site.plots.lines(`${metric} against size of target, protocol ${protocol}${series.length > 6 ? `, 6 of ${series.length} runs` : ""}`, bins, series.slice(0, 6), "side of the target, % of the picture's", `${metric}, %`) : null);
@@ -127,10 +126,12 @@
 
   function protocols(data, named) {
     const elicitation = new Map(data.elicitations.map((each) => [each.name, each]));
+    const heads = ["Asked", "Scorer", "Source", "Differs", "Status"];
+    const line = (each) => [asked(elicitation.get(each.elicitation)), each.scorer, each.source, each.differs || "-", each.verified ? "verified" : "unverified"];
     return el("div", { class: "scroll" }, el("table", { class: "plain wrap" },
-      el("thead", {}, el("tr", {}, ["Protocol", "Asked", "Scorer", "Source", "Differs", ""].map((text) => el("th", { scope: "col" }, text)))),
+      el("thead", {}, el("tr", {}, ["Protocol", ...heads].map((text) => el("th", { scope: "col" }, text)))),
       el("tbody", {}, data.protocols.map((each) => el("tr", { class: each.name === named ? "named" : null },
-        el("th", { scope: "row" }, each.name), el("td", {}, asked(elicitation.get(each.elicitation))), el("td", {}, each.scorer), el("td", {}, each.source), el("td", {}, each.differs || ""), el("td", {}, each.verified ? "verified" : "unverified"))))));
+        el("th", { scope: "row" }, each.name), line(each).map((text, i) => el("td", { "data-head": heads[i] }, el("div", {}, text))))))));
   }
 
   function asked(elicitation) {

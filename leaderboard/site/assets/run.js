@@ -14,7 +14,7 @@
       el("p", { class: "actions" }, el("a", { class: "button", href: link(["run", id, "samples"]) }, "Browse its samples"), others(index, run)),
       Site.pages.facts([["Made for protocol", run.protocol], ["Asked", run.elicitation], ["Shard", run.shard], ["Masks by", run.masks_by], ["Samples", Site.pages.share(run)], ["Failed", run.failed],
         ["Tokens a point", run.tokens_per_point === null ? null : number(run.tokens_per_point)], ["Seconds a sample", run.seconds === null ? null : number(run.seconds, 3)], ["Device", run.device]]),
-      el("h2", {}, "Scores under every protocol"), scores(run),
+      el("h2", {}, "Scores under every protocol"), scores(run), differences(run),
       run.failures.length ? [el("h2", {}, "Failed samples"), el("ul", {}, run.failures.map(([sample, error]) => el("li", {}, el("b", {}, sample), ": ", error)))] : null,
       el("div", { class: "figures" }, plots(run)),
       el("h2", {}, "Slices"), slices(run, protocol),
@@ -37,11 +37,17 @@
       { label: "%", numeric: true, value: (row) => row.metric[VALUE], cell: (row) => percent(row.metric[VALUE]) },
       { label: "95 % interval", numeric: true, value: (row) => row.metric[LOW], cell: (row) => interval([row.metric[LOW], row.metric[HIGH]]) || "-" },
       { label: "n", numeric: true, value: (row) => row.metric[COUNT], cell: (row) => String(row.metric[COUNT]) },
-      { label: "Remarks", value: (row) => remarks(row.protocol), cell: (row) => el("div", { class: "long" }, remarks(row.protocol)) },
+      { label: "Remarks", value: (row) => remarks(row.protocol) },
     ], rows);
   }
 
-  const remarks = (protocol) => [protocol.verified ? "verified" : "unverified", protocol.scorer_only ? "scorer only: asked in another way" : null, protocol.differs || null].filter(Boolean).join("; ");
+  const remarks = (protocol) => [protocol.verified ? "verified" : "unverified", protocol.scorer_only ? "scorer only: asked in another way" : null].filter(Boolean).join("; ");
+
+  // What sets each protocol apart, once below the scores.
+  function differences(run) {
+    const told = run.protocols.filter((protocol) => protocol.differs);
+    return told.length ? el("ul", { class: "remark" }, told.map((protocol) => el("li", {}, el("b", {}, protocol.name), `: ${protocol.differs}`))) : null;
+  }
 
   function plots(run) {
     const sizes = run.sizes.length > 1 ? Site.plots.lines(`${run.metric} against size of target`, run.sizes.map(([bin]) => bin), [{ name: run.model, values: run.sizes.map((bin) => bin.slice(1)) }], "side of the target, % of the picture's", `${run.metric}, %`) : null;
@@ -52,13 +58,16 @@
   // A table for each slice: its values with a bar, so that the weak ones are seen.
   function slices(run, protocol) {
     const place = el("div", {});
-    const names = [...new Set(protocol.metrics.filter((each) => each[SLICE] !== null).map((each) => each[SLICE].split("=")[0]))];
-    const metrics = [...new Set(protocol.metrics.filter((each) => each[SLICE] !== null).map((each) => each[NAME]))];
+    const sliced = protocol.metrics.filter((each) => each[SLICE] !== null);
+    const longest = [...run.slice_names].sort((a, b) => b.length - a.length); // a name may begin as another does
+    const nameOf = (metric) => longest.find((name) => metric[SLICE].startsWith(`${name}=`));
+    const names = [...new Set(sliced.map(nameOf))];
+    const metrics = [...new Set(sliced.map((each) => each[NAME]))];
     const headline = metrics.includes(protocol.headline) ? protocol.headline : metrics[0];
 
     function draw(metric) {
       place.replaceChildren(el("div", { class: "scroll slices" }, names.map((name) => {
-        const found = protocol.metrics.filter((each) => each[NAME] === metric && each[SLICE] !== null && each[SLICE].split("=")[0] === name);
+        const found = sliced.filter((each) => each[NAME] === metric && nameOf(each) === name);
         return found.length ? el("table", { class: "plain slice" }, el("caption", {}, name), el("tbody", {}, found.map((each) => line(run, name, each)))) : null;
       })));
     }

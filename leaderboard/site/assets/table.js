@@ -74,7 +74,7 @@
   Site.results = (table, benchmark) => {
     const columns = table.columns.map((column, index) => ({ ...column, index })).filter((each) => !benchmark || each.benchmark === benchmark);
     const rows = table.groups.flatMap((group) => group.rows.map((row) => ({ ...row, group: group.heading })))
-      .filter((row) => columns.some((column) => row.cells[column.index].v !== undefined || !["-", ""].includes(row.cells[column.index].t)));
+      .filter((row) => columns.some((column) => !row.cells[column.index].x));
     const wanted = { kind: "", size: "", source: "", protocol: "", text: "" };
     const place = el("div", { class: "scroll" });
     const details = el("div", { class: "details", hidden: true, role: "region", "aria-label": "About the cell" });
@@ -143,7 +143,7 @@
     function cell(row, column) {
       const each = row.cells[column.index];
       const status = each.s || "published";
-      if (each.t === "-" || each.t === "") return el("td", {}, each.t);
+      if (each.x) return el("td", {}, each.t);
       // A sign after a number hangs outside, so that decimals stay in line.
       const [, printed, hanging] = each.t.match(/^(.*?\d)?([^\d.%]?)$/) || [null, each.t, ""];
       const text = [each.b === 1 ? el("strong", {}, printed) : each.b === 2 ? el("span", { class: "second" }, printed) : printed, hanging ? el("span", { class: "hanging" }, hanging) : null];

@@ -1,0 +1,268 @@
+"""A GPU without a GPU: tensors that say they are on `cuda:0`, hold their numbers on the CPU and obey a GPU's rules.
+
+Code takes the ways that it takes on a real one. What would fail there fails here: tensors of two devices in one
+operation; while a step is captured, everything that asks the host or copies from it; a graph that reads what another
+graph of its pool has overwritten. A captured step is replayed as CUDA does it: the same operations on the same memory,
+and no Python.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import weakref
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_flatten, tree_map_only
+
+DEVICE = torch.device("cuda", 0)
+CPU, CUDA = 0, 1
+"""Numbers of `c10::DeviceType`."""
+ASKS_THE_HOST = {"_local_scalar_dense", "nonzero", "masked_select", "unique_dim", "_unique2", "equal", "repeat_interleave"}
+"""Operations that wait for the device and read a number or a size from it."""
+INDEXES = {"index", "index_put", "index_put_", "_index_put_impl_"}
+OWN_KERNEL = {"_fused_rms_norm"}
+"""One kernel on a GPU, though on a CPU they are made of others."""
+
+
+class OnGpu(Tensor):
+    """A tensor that is on the device, as far as anybody can tell."""
+
+    elem: Tensor
+    """Its numbers."""
+    __torch_function__ = torch._C._disabled_torch_function_impl
+
+    @staticmethod
+    def __new__(cls, elem: Tensor) -> OnGpu:
+        # outside of inference mode, in which torch wants views to be of the same mode as what they are views of
+        with torch.inference_mode(False):
+            made = Tensor._make_wrapper_subclass(
+                cls,
+                elem.shape,
+                strides=elem.stride(),
+                storage_offset=elem.storage_offset(),
+                dtype=elem.dtype,
+                device=DEVICE,
+            )
+        made.elem = elem
+        return made
+
+    @classmethod
+    def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        raise RuntimeError(f"{func} on a pretended GPU that is gone")
+
+    def tolist(self) -> Any:
+        return self.cpu().tolist()
+
+    def data_ptr(self) -> int:
+        return self.elem.data_ptr()
+
+    def __repr__(self) -> str:
+        return f"OnGpu({self.elem!r})"
+
+
+class PretendGraph:
+    """Stands for `torch.cuda.CUDAGraph`."""
+
+    def __init__(self) -> None:
+        self.gpu = PretendGpu.current
+        self.operations: list[tuple[Any, Any, Any, Any]] = []
+        """Operation, its arguments, and what it returned; inner tensors all."""
+        self.made: list[Tensor] = []
+        """What its operations made: memory of the pool."""
+        self.pool_id: object = None
+
+    def pool(self) -> object:
+        return self.pool_id
+
+    def replay(self) -> None:
+        self.gpu.replayed += 1
+        self.gpu.spoil_others(self)
+        for func, args, kwargs, out in self.operations:
+            again = _run(func, args, kwargs)
+            if not func._schema.is_mutable:
+                for old, new in zip(_tensors(out), _tensors(again), strict=True):
+                    old.copy_(new)
+
+
+class PretendGpu(TorchDispatchMode):
+    """While it is active, the device `cuda:0` is there."""
+
+    current: PretendGpu
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = 0
+        """How often the host waited for a number."""
+        self.captured: list[Counter[str]] = []
+        """Of each graph, how many operations of each name it has."""
+        self.replayed = 0
+        self.graphs: weakref.WeakSet[PretendGraph] = weakref.WeakSet()
+        self.capturing: PretendGraph | None = None
+        self._before: dict[int, tuple[Tensor, Tensor]] = {}
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs, name = dict(kwargs or {}), _name(func)
+        given = _tensors((args, kwargs))
+        on_gpu = [each for each in given if isinstance(each, OnGpu)]
+        device = kwargs.get("device")
+        to_gpu = bool(on_gpu) if device is None else device.type == "cuda"
+        if not on_gpu and not to_gpu:
+            return func(*args, **kwargs)
+        if func._can_decompose() and name not in OWN_KERNEL:
+            # made of others on a GPU too; which ones is what matters
+            with self:
+                return func.decompose(*args, **kwargs)
+        moves = (name in ("_to_copy", "copy_") and len(on_gpu) < len(given)) or (on_gpu and not to_gpu)
+        self._check(func, args, given, bool(moves), to_gpu)
+        if device is not None:
+            kwargs["device"] = torch.device("cpu")
+        inner, options = tree_map_only(OnGpu, lambda each: each.elem, (args, kwargs))
+        if self.capturing is not None:
+            self._keep_what_is_written(func, inner, options)
+        out = _run(func, inner, options)
+        if self.capturing is not None and not _is_view(func):
+            self.capturing.operations.append((func, inner, options, out))
+            self.capturing.made += [] if func._schema.is_mutable else _tensors(out)
+        if not to_gpu:
+            return out
+        # an operation in place returns the very tensor it was given
+        known = {id(each.elem): each for each in on_gpu}
+        return tree_map_only(Tensor, lambda each: known[id(each)] if id(each) in known else OnGpu(each), out)
+
+    def _check(self, func: Any, args: Any, given: list[Tensor], moves: bool, to_gpu: bool) -> None:
+        name = _name(func)
+        asks = name in ASKS_THE_HOST and "output_size=None" not in str(args)
+        if name in INDEXES:
+            asks = any(isinstance(each, Tensor) and each.dtype in (torch.bool, torch.uint8) for each in args[1])
+        # a single number from the host becomes an argument of the kernel; an index may lie on the host, and is copied
+        foreign = any(each.dim() and not isinstance(each, OnGpu) for each in given)
+        if foreign and not moves and name not in INDEXES:
+            raise RuntimeError(f"{func}: tensors on cuda:0 and on the CPU")
+        self.asked += bool(asks or (moves and not to_gpu))
+        if self.capturing is not None and (asks or moves or foreign):
+            raise RuntimeError(f"{func}: operation not permitted when stream is capturing")
+
+    # --- graphs -----------------------------------------------------------------------------------
+
+    @contextmanager
+    def graph(self, graph: PretendGraph, pool: object, stream: object, capture_error_mode: str) -> Iterator[None]:
+        """Stands for `torch.cuda.graph`."""
+        if pool is not None and all(each.pool_id is not pool for each in self.graphs):
+            raise RuntimeError("use_count > 0 INTERNAL ASSERT FAILED")
+        self.capturing, graph.pool_id = graph, pool or object()
+        try:
+            yield
+        finally:
+            self.capturing = None
+            # capturing runs nothing: what was there is there
+            for now, before in self._before.values():
+                now.copy_(before)
+            self._before.clear()
+        self.captured.append(Counter(_name(each[0]) for each in graph.operations))
+        self.graphs.add(graph)
+        self.spoil_others(graph)
+
+    def spoil_others(self, graph: PretendGraph) -> None:
+        """What graphs of one pool make lies in the same memory."""
+        for other in self.graphs:
+            if other is not graph and other.pool_id is graph.pool_id:
+                for each in other.made:
+                    if each.numel() and 0 not in each.stride():
+                        each.fill_(True if each.dtype == torch.bool else 77)
+
+    def _keep_what_is_written(self, func: Any, args: Any, kwargs: Any) -> None:
+        for number, argument in enumerate(func._schema.arguments):
+            if argument.alias_info is not None and argument.alias_info.is_write:
+                for each in _tensors(args[number] if number < len(args) else kwargs.get(argument.name)):
+                    storage = each.untyped_storage()
+                    flat = torch.empty(0, dtype=torch.uint8).set_(storage)
+                    self._before.setdefault(storage.data_ptr(), (flat, flat.clone()))
+
+
+def _name(func: Any) -> str:
+    return func._schema.name.partition("::")[2]
+
+
+def _tensors(tree: Any) -> list[Tensor]:
+    return [each for each in tree_flatten(tree)[0] if isinstance(each, Tensor)]
+
+
+def _is_view(func: Any) -> bool:
+    """Whether the result shares an argument's memory, and nothing is computed."""
+    return any(each.alias_info is not None for each in func._schema.returns) and not func._schema.is_mutable
+
+
+def _run(func: Any, args: Any, kwargs: Any) -> Any:
+    name = _name(func)
+    if name == "_fused_sdp_choice":
+        return 0  # the one that is written in other operations
+    if name == "_varlen_attn":
+        return _varlen_attn(*args, **kwargs)
+    out = func(*args, **kwargs)
+    # from one device to another there is always a copy
+    return out.clone() if name == "_to_copy" and out is args[0] else out
+
+
+def _varlen_attn(
+    q: Tensor, k: Tensor, v: Tensor, cu_q: Tensor, cu_k: Tensor, max_q: int, max_k: int, *rest: Any
+) -> tuple[Tensor, Tensor, Tensor]:
+    """What the flash kernel computes, one sequence after the other, and what it asks of its arguments."""
+    causal, scale, window, gqa, used, table, splits = (*rest, *[None] * 7)[:7]
+    assert not causal and scale is None and window == [-1, -1] and table is None and splits is None
+    assert q.dtype == k.dtype == v.dtype and all(each.stride(-1) == 1 for each in (q, k, v))
+    assert q.dim() == k.dim() == v.dim() == 3 and k.shape == v.shape and q.shape[2] == k.shape[2]
+    assert gqa or q.shape[1] == k.shape[1]
+    assert cu_q.dtype == cu_k.dtype == torch.int32 and cu_q.shape == cu_k.shape
+    assert used is not None and used.dtype == torch.int32 and used.is_contiguous() and len(used) == len(cu_q) - 1
+    out, group = torch.zeros_like(q), q.shape[1] // k.shape[1]
+    for i, count in enumerate(used.tolist()):
+        queries, first = slice(int(cu_q[i]), int(cu_q[i + 1])), int(cu_k[i])
+        assert queries.stop - queries.start <= max_q and 0 < count <= max_k and first + count <= len(k)
+        keys, values = (t[first : first + count].float().repeat_interleave(group, 1) for t in (k, v))
+        weights = torch.einsum("qhd,khd->hqk", q[queries].float() / q.shape[2] ** 0.5, keys).softmax(-1)
+        out[queries] = torch.einsum("hqk,khd->qhd", weights, values).to(q.dtype)
+    return out, q.new_zeros(q.shape[1], len(q), dtype=torch.float), torch.zeros(2, dtype=torch.uint64)
+
+
+@contextmanager
+def pretended_gpu(patch: pytest.MonkeyPatch) -> Iterator[PretendGpu]:
+    """The device `cuda:0` is there."""
+    gpu = PretendGpu.current = PretendGpu()
+    patch.setattr(torch.cuda, "_lazy_init", lambda: None)
+    patch.setattr(torch.cuda, "CUDAGraph", PretendGraph)
+    patch.setattr(torch.cuda, "graph", gpu.graph)
+    patch.setattr(torch.cuda, "device", lambda device: nullcontext())
+    patch.setattr(torch.cuda, "Stream", lambda device: object())
+    # so that `torch.tensor(..., device="cuda:0")` is seen as the copy that it is
+    before = torch._C._only_lift_cpu_tensors()
+    torch._C._set_only_lift_cpu_tensors(True)
+    guards = _device_guards()
+    guards[CUDA] = guards[CPU]
+    try:
+        with gpu:
+            yield gpu
+    finally:
+        guards[CUDA] = None
+        torch._C._set_only_lift_cpu_tensors(before)
+
+
+def _device_guards() -> Any:
+    """torch's own table of what chooses the current device. A build for CPUs has no entry for GPUs, and goes no further
+    without one; the CPU's does nothing."""
+    library = ctypes.CDLL(str(Path(torch.__file__).parent / "lib" / "libc10.so"))
+    return (ctypes.c_void_p * 20).in_dll(library, "_ZN3c104impl26device_guard_impl_registryE")
+
+
+def to_gpu(model: torch.nn.Module) -> Any:
+    """Move a model's weights; the model itself is changed."""
+    weights = {name: value.detach().to(DEVICE) for name, value in model.state_dict().items()}
+    model.load_state_dict(weights, assign=True)
+    return model
