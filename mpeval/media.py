@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from mpeval.errors import SampleError
+from mpeval.file_hashes import sha256_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -75,6 +76,9 @@ class Media:
 
         Raises `SampleError` for a file that cannot be read.
         """
+        files = [source for source in self.sources if isinstance(source, Path)]
+        if files and len(files) == len(self.sources) and not self.frames:
+            return sha256_of(files)
         digest = hashlib.sha256()
         for source in self.sources:
             digest.update(_bytes(source))

@@ -11,9 +11,12 @@ import msgspec
 
 from mpeval.bench.results import Decoding, MediaCase, Report
 from mpeval.errors import UserError
+from mpeval.text import shortened
 
 NAMES = {"image": "image", "screen-24": "24-crop screen", "screen-64": "64-crop screen", "video": "video"}
 SUFFIXES = (".json", ".md")
+LONGEST = 200
+"""Characters of a cell."""
 
 
 @dataclass(frozen=True)
@@ -26,13 +29,21 @@ class Sheet:
 
 
 def check_file(path: Path) -> None:
-    """Raises `UserError` where figures cannot be written to this path."""
+    """Raises `UserError` where figures cannot be written to this path; leaves nothing behind."""
     if path.suffix not in SUFFIXES:
         raise UserError(f"{path}: write figures to a file that ends in {' or '.join(SUFFIXES)}")
     if not path.parent.is_dir():
         raise UserError(f"{path.parent} is no folder: make it first")
     if path.is_dir():
         raise UserError(f"{path} is a folder: name a file in it")
+    there = path.exists()
+    try:
+        with path.open("ab"):
+            pass
+        if not there:
+            path.unlink()
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}; choose another --out") from error
 
 
 def write(path: Path, report: Report) -> None:
@@ -53,7 +64,7 @@ def markdown(report: Report) -> str:
     for sheet in sheets(report):
         rule = ["---" if index == 0 or column == "" else "---:" for index, column in enumerate(sheet.columns)]
         rows = [sheet.columns, rule, *sheet.rows]
-        lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
+        lines = ["| " + " | ".join(_line(cell).replace("|", "\\|") for cell in row) + " |" for row in rows]
         blocks.append(f"**{sheet.title}**\n\n" + "\n".join(lines))
     return "\n\n".join(blocks) + "\n"
 
@@ -72,7 +83,7 @@ def show(report: Report) -> None:
         for index, column in enumerate(sheet.columns):
             table.add_column(escape(column), justify="left" if index == 0 or column == "" else "right")
         for row in sheet.rows:
-            table.add_row(*map(escape, row))
+            table.add_row(*(escape(_line(cell)) for cell in row))
         console.print()
         console.print(table)
 
@@ -83,10 +94,11 @@ def heading(report: Report) -> list[str]:
     known = each.versions | ({"mpeval": f"{each.versions['mpeval']} ({each.commit})"} if each.commit else {})
     versions = ", ".join(f"{name} {version}" for name, version in known.items())
     load = f", load {each.load[0]:.2f} at the start" if each.load else ""
-    rates = f"copies {limits.copy_rate / 1e9:.1f} GB/s" if limits.copy_rate else limits.note
-    if limits.matmul_rate:
+    rates = f"could not be timed: {_line(limits.note)}"
+    if limits.copy_rate and limits.matmul_rate:
         size = limits.matmul_size
-        rates += f", multiplies {limits.matmul_rate / 1e12:.2f} TFLOP/s (matrices of {size} x {size}, {each.dtype})"
+        rates = f"copies {limits.copy_rate / 1e9:.1f} GB/s, multiplies {limits.matmul_rate / 1e12:.2f} TFLOP/s "
+        rates += f"(matrices of {size} x {size}, {each.dtype})"
     weights = f"{model.weight_bytes / 1e9:.2f} GB in {each.dtype}"
     return [
         f"{model.name}: {model.parameters / 1e6:,.1f} million parameters, {weights}, crops of {model.crop} px",
@@ -163,6 +175,11 @@ def _media(each: MediaCase) -> list[str]:
         _gigabytes(each.peak_bytes),
         each.note,
     ]
+
+
+def _line(cell: str) -> str:
+    """In one line: a GPU's errors, which notes hold, have many."""
+    return shortened(cell, LONGEST)
 
 
 def _number(value: float | None, form: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,18 +12,20 @@ import click
 from mpeval.errors import UserError
 from mpeval.registry import ModelOptions
 
+MOST_SAMPLES, MOST_THREADS, MOST_SECONDS = 4096, 1024, 3600
+"""Beyond these a slip of the finger takes the machine down before it says what is wrong."""
 CASES = ("decoding", "image", "screen-24", "screen-64", "video", "sharing", "run")
 
 
 class Numbers(click.ParamType):
-    """`1,8,32`: numbers from 1 on."""
+    """`1,8,32`: numbers from 1 to `MOST_SAMPLES`."""
 
     name = "N[,N]"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
         parts = str(value).split(",")
-        if not all(part.isdigit() and int(part) > 0 for part in parts):
-            self.fail(f"{value!r} is no list of numbers from 1 on, such as 1,8,32", param, ctx)
+        if not all(re.fullmatch("[0-9]{1,4}", part) and 1 <= int(part) <= MOST_SAMPLES for part in parts):
+            self.fail(f"{value!r} is no list of numbers from 1 to {MOST_SAMPLES}, such as 1,8,32", param, ctx)
         return tuple(sorted({int(part) for part in parts}))
 
 
@@ -37,19 +41,29 @@ class Cases(click.ParamType):
         return tuple(each for each in CASES if each in asked)
 
 
+class Seconds(click.FloatRange):
+    """A time within reason: the range alone would let "not a number" pass."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        seconds = super().convert(value, param, ctx)
+        if math.isnan(seconds):
+            self.fail(f"{value!r} is no time", param, ctx)
+        return seconds
+
+
 @click.command(name="bench")
 @click.option("--model", "spec", metavar="M", help="A model as 'mpeval run' takes it, or a checkpoint's folder.")
 @click.option("--size", metavar="SIZE", help="Random weights: tiny, small, 0.5b, 8b. Default: 8b on a GPU, else small.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1.")
 @click.option("--dtype", type=click.Choice(["auto", "float32", "bfloat16", "float16"]), default="auto")
-@click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Threads of torch on a CPU.")
+@click.option("--threads", type=click.IntRange(1, MOST_THREADS), metavar="N", help="Threads of torch on a CPU.")
 @click.option("--preset", type=click.Choice(["gpu"]), help="All that an accelerator is judged by, in 10 minutes.")
 @click.option("--cases", type=Cases(), help=f"Some of {', '.join(CASES)}.")
 @click.option("--batches", type=Numbers(), help="Samples decoded together.  [default: 1,8,32]")
 @click.option("--tokens", type=click.IntRange(min=2), metavar="N", help="In a decoded answer.  [default: 200]")
 @click.option("--frames", type=click.IntRange(min=1), metavar="N", help="Of the video.  [default: 32; gpu: 128]")
 @click.option("--screens", type=click.IntRange(min=4), metavar="N", help="Of the whole run.  [default: 32; gpu: 500]")
-@click.option("--seconds", type=click.FloatRange(min=0.1), metavar="S", help="For a case.  [default: 6; gpu: 15]")
+@click.option("--seconds", type=Seconds(0.1, MOST_SECONDS), metavar="S", help="For a case.  [default: 6; gpu: 15]")
 @click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="Write the figures: FILE.json, FILE.md.")
 def command(
     spec: str | None,
@@ -103,9 +117,9 @@ def command(
     subject = _subject(spec, size, ModelOptions(device, dtype), place)
     with progress("measuring", plan.steps) as advance:
         found = measure(subject, plan, machine, advance)
+    report.show(found)  # first: where the file cannot be written in the end, minutes of measuring are not lost
     if out is not None:
         report.write(out, found)
-    report.show(found)
 
 
 def _subject(spec: str | None, size: str | None, options: ModelOptions, place: Any) -> Any:

@@ -217,9 +217,8 @@ def _has_pointing(ids: Tensor, tokens: TokenIds) -> bool:
 
 def _embed_words(model: VisionLanguageModel, token: Tensor) -> Tensor:
     """Input embeddings [slots, width] of tokens that do not point; on a CPU."""
-    wte, ids = model.transformer.wte, token.tolist()
-    in_base = 0 <= min(ids) and max(ids) < len(wte.embedding)
-    return F.embedding(token, wte.embedding) if in_base else model.embed(token.clamp(min=0))
+    base = model.transformer.wte.embedding
+    return F.embedding(token, base) if max(token.tolist()) < len(base) else model.embed(token)
 
 
 def _embed_choice(model: VisionLanguageModel, decoding: Decoding, keys: PointerKeys | None, choice: Choice) -> Tensor:

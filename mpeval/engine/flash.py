@@ -59,8 +59,11 @@ def _works(dtype: torch.dtype, kv_heads: int, head_dim: int, device: torch.devic
     lengths = torch.tensor([0, 17, 290], device=device)
     try:
         found = decode(q, k, v, lengths, 300, 300).float()
+    except torch.OutOfMemoryError:
+        raise  # says nothing about the kernel
     except Exception as error:
-        logger.info("decoding without the flash kernel: %s", error)
+        said = str(error).partition("\n")[0]
+        logger.warning("decoding goes on without the flash kernel, which is slower: %s", said)
         return False
     expected = torch.stack([_slowly(q[i], k[300 * i :][: n + 1], v[300 * i :][: n + 1]) for i, n in enumerate(lengths)])
     return bool(torch.allclose(found, expected, atol=3e-2))

@@ -248,13 +248,10 @@ class _Table:
         self.stuck = torch.zeros_like(self.written, dtype=torch.bool)
         none = torch.full_like(self.written, -1)
         self.pending = apart(Choice(none, none, none, none))
-        """Chosen, not yet fed."""
-        self.points = False
-        """Whether one of them may select something, as the host knows."""
+        """Chosen, not yet fed. What a word selects may be left over from an earlier token: nobody reads it."""
 
     def begin(self, rows: Tensor, choice: Choice, place: Tensor, stops: Tensor) -> None:
         """Write down the first tokens of new samples, in the slots `rows`."""
-        self.points = True
         self.choices[rows] = -1
         self.ids[rows, 0], self.choices[rows, 0] = choice.token, _selected(choice)
         self.written[rows], self.place[rows], self.stuck[rows] = 1, place, False
@@ -263,17 +260,12 @@ class _Table:
 
     def note(self, choice: Choice, stops: Tensor) -> None:
         """Write down the next token of every slot, and which of them end an answer."""
-        self.points = True
         self.choices.scatter_(1, self.written[:, None], _selected(choice)[:, None])
         write(self.pending, choice)
         self._say(choice.token, stops)
 
     def note_words(self, token: Tensor, stops: Tensor) -> None:
         """`note` where no slot's token points: their `choices` are -1 already."""
-        if self.points:
-            for selected in (self.pending.patch, self.pending.subpatch, self.pending.location):
-                selected.fill_(-1)
-            self.points = False
         self.pending.token.copy_(token)
         self._say(token, stops)
 

@@ -76,8 +76,10 @@ class RMSNorm(nn.Module):
 
 
 def rms_norm(x: Tensor, weight: Tensor, eps: float, kept: Kept) -> Tensor:
-    """x [..., width] by its root mean square over the width, times weight [..., width]. kept: the place for what is made
-    of this weight."""
+    """x [..., width] by its root mean square over the width, times weight [..., width].
+
+    kept: the place for what is made of this weight.
+    """
     width = x.shape[-1]
     if not x.is_cpu or x.dtype != torch.float32 or torch.is_grad_enabled():
         # The released code scales after rounding back to x's type; with its weight, F.rms_norm would scale before.

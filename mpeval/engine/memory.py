@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import gc
-import os
 
 import torch
 
 from mpeval.engine.cache import Cache
 from mpeval.engine.decoding import GenerationInput
+from mpeval.engine.device import available_bytes
 from mpeval.engine.model import VisionLanguageModel
 
 MOST_SLOTS = {"cpu": 16}
@@ -16,6 +16,10 @@ MOST_SLOTS = {"cpu": 16}
 MOST_ON_A_GPU = 64
 SHARE = 0.6
 """Of the free memory, for the slots: the rest is for prefills."""
+
+OTHERS_SAY = ("DefaultCPUAllocator: can't allocate memory", "CUDA error: out of memory", "_STATUS_ALLOC_FAILED")
+"""How torch's allocator for the CPU, the CUDA runtime (kernels and graphs that are loaded), and cuBLAS and cuDNN say that
+memory has ended."""
 
 
 def slots_that_fit(model: VisionLanguageModel, sample: GenerationInput, max_new_tokens: int) -> int:
@@ -39,17 +43,18 @@ def bytes_a_slot(model: VisionLanguageModel, sample: GenerationInput, max_new_to
 
 def free_bytes(device: torch.device) -> int:
     """Memory that new tensors may take."""
+    free = available_bytes(device)
     if device.type == "cuda":
-        free, _ = torch.cuda.mem_get_info(device)
         # what torch holds and does not use is free as well
-        return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        free += torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return free
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Whether an exception says that memory has ended. torch's allocator for the CPU has no type of its own."""
+    """Whether an exception says that memory has ended. What asks for memory beside torch's allocator for GPUs has no type
+    of its own: see `OTHERS_SAY`."""
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
-        isinstance(error, RuntimeError) and "DefaultCPUAllocator: can't allocate memory" in str(error)
+        isinstance(error, RuntimeError) and any(words in str(error) for words in OTHERS_SAY)
     )
 
 

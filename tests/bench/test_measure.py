@@ -135,6 +135,18 @@ def test_a_case_that_takes_too_long_or_fails_leaves_the_others(monkeypatch: pyte
     assert "| 64-crop screen (90 x 90) | - |" in markdown(report)
 
 
+def test_an_error_of_many_lines_is_one_cell(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a GPU's are: a line break would end the table's row."""
+
+    def media_case(*_: Any) -> MediaCase:
+        raise RuntimeError("CUDA error: misaligned address\nCUDA kernel errors might be reported later" + "\n..." * 99)
+
+    monkeypatch.setattr(measure_module, "media_case", media_case)
+    report, _ = run(replace(QUICK, cases=("image",)))
+    (row,) = [line for line in markdown(report).splitlines() if line.startswith("| image")]
+    assert "misaligned address CUDA kernel errors" in row and row.endswith("... |") and len(row) < 400
+
+
 def test_nothing_is_measured_behind_the_end_of_all_time() -> None:
     report, done = run(replace(QUICK, most_share=0.0))
     assert done == QUICK.steps, "the progress is complete all the same"

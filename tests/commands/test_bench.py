@@ -77,6 +77,12 @@ def test_a_checkpoint_s_folder(mpeval) -> None:
         (["--model", "center", "--device", "cpu"], "center does not run on the built-in engine"),
         (["--batches", "1,x"], "Invalid value for '--batches': '1,x' is no list of numbers"),
         (["--batches", "0"], "Invalid value for '--batches'"),
+        (["--batches", "²"], "Invalid value for '--batches': '²' is no list of numbers from 1 to 4096"),
+        (["--batches", "5000"], "Invalid value for '--batches'"),
+        (["--threads", "100000000"], "Invalid value for '--threads'"),
+        (["--seconds", "nan"], "Invalid value for '--seconds': 'nan' is no time"),
+        (["--seconds", "inf"], "Invalid value for '--seconds'"),
+        (["--out", "/dev/fd/figures.md"], "cannot write /dev/fd/figures.md: "),
         (["--cases", "decode"], "Invalid value for '--cases': 'decode' is none of decoding,"),
         (["--out", "figures.txt"], "figures.txt: write figures to a file that ends in .json or .md"),
         (["--out", "nowhere/figures.md"], "nowhere is no folder: make it first"),
@@ -88,6 +94,26 @@ def test_mistakes_are_one_line(mpeval, tmp_path: Path, monkeypatch, arguments: l
     assert (ended.status, ended.out) == (2, "")
     assert ended.err.startswith(f"mpeval: {line}") and len(ended.err.splitlines()) == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_figures_are_printed_also_where_their_file_cannot_be_written_in_the_end(mpeval, tmp_path, monkeypatch) -> None:
+    file, write_text = tmp_path / "figures.md", Path.write_text
+
+    def full(path: Path, text: str) -> int:
+        if path == file:
+            raise OSError(28, "No space left on device")
+        return write_text(path, text)
+
+    monkeypatch.setattr(Path, "write_text", full)
+    ended = mpeval("bench", "--size", "tiny", "--device", "cpu", *QUICK, "--cases", "image", "--out", file)
+    assert ended.status == 2 and "image (60 x 40)" in ended.out
+    assert ended.err.splitlines()[-1] == f"mpeval: cannot write {file}: No space left on device"
+
+
+def test_a_file_that_was_there_is_left_alone_until_there_are_figures(mpeval, tmp_path) -> None:
+    (tmp_path / "figures.md").write_text("of last week")
+    assert mpeval("bench", "--size", "huge", "--device", "cpu", "--out", tmp_path / "figures.md").status == 2
+    assert (tmp_path / "figures.md").read_text() == "of last week"
 
 
 def test_too_little_memory_names_what_is_needed(mpeval, monkeypatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
 import signal
@@ -139,7 +140,7 @@ def test_mixed_identities_are_one_line_and_exit_2(plugin, mpeval, tmp_path) -> N
 
 def test_a_protocol_that_is_asked_in_the_same_way_is_not_mixed_either(plugin, mpeval, tmp_path, monkeypatch) -> None:
     """The answers could be joined; but which protocol scores them must not follow from the order of the folders."""
-    import fake_plugin  # type: ignore[import-not-found]
+    fake_plugin = importlib.import_module("fake_plugin")
 
     protocols = fake_plugin.benchmark.protocols
     again = msgspec.structs.replace(protocols["strict"], name="again")

@@ -112,7 +112,7 @@ class PretendGpu(TorchDispatchMode):
         kwargs, name = dict(kwargs or {}), _name(func)
         given = _tensors((args, kwargs))
         on_gpu = [each for each in given if isinstance(each, OnGpu)]
-        device = kwargs.get("device")
+        device = next((each for each in (*args, *kwargs.values()) if isinstance(each, torch.device)), None)
         to_gpu = bool(on_gpu) if device is None else device.type == "cuda"
         if not on_gpu and not to_gpu:
             return func(*args, **kwargs)
@@ -122,9 +122,9 @@ class PretendGpu(TorchDispatchMode):
                 return func.decompose(*args, **kwargs)
         moves = (name in ("_to_copy", "copy_") and len(on_gpu) < len(given)) or (on_gpu and not to_gpu)
         self._check(func, args, given, bool(moves), to_gpu)
-        if device is not None:
-            kwargs["device"] = torch.device("cpu")
         inner, options = tree_map_only(OnGpu, lambda each: each.elem, (args, kwargs))
+        if device is not None:
+            options["device"] = torch.device("cpu")
         if self.capturing is not None:
             self._keep_what_is_written(func, inner, options)
         out = _run(func, inner, options)

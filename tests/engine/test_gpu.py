@@ -68,6 +68,7 @@ def test_graphs_go_on_when_the_cache_has_grown(gpu: PretendGpu, caplog: pytest.L
 def test_the_host_asks_no_more_often_than_it_looks(gpu: PretendGpu):
     model, samples = pointing_model(seed=1), [image_input(1), text_input(2)]
     stream = generate._Stream(to_gpu(model), 2, Rules(64, ()))
+    stream.at_work.update(enumerate(samples))
     stream._admit(list(enumerate(samples)), 2)
     assert stream.table is not None
     before = gpu.asked

@@ -51,6 +51,20 @@ def paper_tables() -> list[Table]:
 # --- CSV ------------------------------------------------------------------------------------------
 
 
+def test_a_column_s_name_says_of_what_it_is() -> None:
+    """Headings over columns go with their labels; over models of a table on its side stands their kind alone."""
+    published = load_published()
+    heads = {}
+    for name in ("2", "4", "9"):
+        table = build_table(find_spec(name, load_specs()), published)
+        heads[name] = next(csv.reader(io.StringIO(write([table], "csv"))))
+    assert heads["9"][3:] == [
+        *("PixMoPoint F1", "PointBench Avg.", "Molmo2-VC Correct", "Molmo2-VC Close", "Molmo2-VC Overcount"),
+    ]
+    assert heads["4"][3] == "BURST VC (test) Acc."
+    assert heads["2"][3:5] == ["GPT-5.2", "Gemini3-Pro"]
+
+
 def test_a_measured_column_is_followed_by_what_lies_behind_it() -> None:
     header, printed, measured = csv.reader(io.StringIO(write([table_with("m")], "csv")))
     assert header == [

@@ -15,6 +15,7 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from mpeval.errors import UserError
 from mpeval.leaderboard.build import build_table
@@ -140,6 +141,14 @@ def test_a_published_cell_knows_what_is_declared_of_its_protocol() -> None:
     assert (row["kind"], row["size"]) == ("fully-open", 8)
     column = next(i for i, each in enumerate(table["columns"]) if each["benchmark"] == "screenspot-pro")
     assert table["declared"][row["cells"][column]["p"]]["max_crops"] == "64"
+
+
+def test_a_missing_number_is_marked_whatever_dash_the_paper_prints() -> None:
+    published = load_published()
+    for spec in load_specs():
+        rows = [row for group in site_table(spec, published, [], {})["groups"] for row in group["rows"]]
+        cells = [cell for row in rows for cell in row["cells"]]
+        assert all(("x" in cell) == (cell["t"] == spec.missing) for cell in cells), spec.id
 
 
 def test_sizes_are_read_from_names() -> None:
@@ -284,6 +293,24 @@ def test_long_names_make_short_files_and_short_lists(tmp_path: Path) -> None:
     assert len(set(ids)) == 2 and max(map(len, ids)) < 200
     failures = [each for id_ in ids for each in read_shard(tmp_path / "www", f"runs/{id_}/run")["failures"]]
     assert len(failures) == 2 and all(len(text) <= 300 for each in failures for text in each)
+
+
+def test_files_whose_names_make_one_link_have_a_page_each(mpeval: Call, tmp_path: Path) -> None:
+    Image.new("RGB", (20, 20)).save(tmp_path / "black.png")
+    line = '{"image": "black.png", "query": "a square", "box": [0, 0, 9, 9], "slices": {"a=b": "c"}}'
+    for name in ("my data.jsonl", "my-data.jsonl"):
+        (tmp_path / name).write_text(line)
+        call = ("run", "--model", "oracle", "--benchmark", tmp_path / name, "--out", tmp_path / "runs")
+        assert mpeval(*call).status == 0
+    build_site(tmp_path / "www", tmp_path / "runs", media="none")
+    index = read_shard(tmp_path / "www", "index")
+    pages = {each["id"]: each["name"] for each in index["benchmarks"] if each["runs"]}
+    assert sorted(pages.values()) == ["my data.jsonl", "my-data.jsonl"]
+    for id_, name in pages.items():
+        assert read_shard(tmp_path / "www", f"benchmarks/{id_}")["card"]["name"] == name
+    (first, _) = index["runs"]
+    assert "a=b" in read_shard(tmp_path / "www", f"runs/{first['id']}/run")["slice_names"]
+    assert first["device"].endswith("batches of any size")
 
 
 def test_hostile_text_stays_text_in_the_shards(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import random
+import re
 import shutil
 import threading
 from collections.abc import Iterator
@@ -196,7 +197,7 @@ def test_samples_are_opened_stepped_through_and_filtered_by_key(watched: Watched
         page.keyboard.press(key)
     expect(page.locator(".prompt")).to_have_text("click control 2")
     expect(place).to_have_text(f"3 of {MANY}")
-    assert "/samples/2" in page.url
+    expect(page).to_have_url(re.compile("/samples/2$"))  # a moment later
 
     page.keyboard.press("f")  # hits
     expect(page.get_by_label("Outcome")).to_have_value("h")
@@ -215,6 +216,51 @@ def test_samples_are_opened_stepped_through_and_filtered_by_key(watched: Watched
     assert int(place.inner_text().split()[-1]) < misses
 
 
+def test_a_filter_chosen_by_key_keeps_the_keyboard_and_the_place(watched: Watched, site: Path) -> None:
+    watched.go(f"#/run/{run_id(site, 'good')}/samples")
+    page = watched.page
+    page.set_viewport_size({"width": 1280, "height": 400})
+    page.evaluate("window.scrollTo(0, 60)")
+    page.get_by_label("Outcome").focus()
+    at = page.evaluate("window.scrollY")
+    for value in ("h", "m"):  # the second one goes where the first one went
+        page.keyboard.press("ArrowDown")
+        expect(page.get_by_label("Outcome")).to_have_value(value)
+        expect(page.get_by_label("Outcome")).to_be_focused()
+    page.wait_for_selector("svg.view")
+    assert at > 20 and page.evaluate("window.scrollY") == at
+
+
+def test_a_sample_opened_from_the_list_by_key_leaves_the_keyboard_there(watched: Watched, site: Path) -> None:
+    watched.go(f"#/run/{run_id(site, 'good')}/samples")
+    page = watched.page
+    line = page.locator(".samples button").nth(3)
+    line.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator(".place")).to_have_text(f"4 of {MANY}")
+    expect(line).to_be_focused()
+    expect(line).to_have_attribute("aria-current", "true")
+    assert page.locator(".samples [aria-current]").count() == 1
+
+
+def test_a_key_held_down_changes_the_address_seldom(watched: Watched, site: Path) -> None:
+    """Browsers refuse to after 100 times in 30 seconds, and one of them with an error."""
+    watched.go(f"#/run/{run_id(site, 'good')}/samples")
+    written = watched.page.evaluate("""async () => {
+        const replace = history.replaceState;
+        let written = 0;
+        history.replaceState = (...given) => { written += 1; replace.apply(history, given); };
+        for (let i = 0; i < 150; i++) {
+            document.body.dispatchEvent(new KeyboardEvent("keydown", { key: "j", bubbles: true }));
+            await new Promise((resolve) => setTimeout(resolve, 5));
+        }
+        return written;
+    }""")
+    assert written < 20
+    expect(watched.page).to_have_url(re.compile("/samples/150$"))
+    expect(watched.page.locator(".prompt")).to_have_text("click control 150")
+
+
 def test_a_place_deep_in_a_large_run_loads_what_is_looked_at_alone(watched: Watched, site: Path) -> None:
     asked: list[str] = []
     watched.page.on("request", lambda request: asked.append(request.url))
@@ -222,6 +268,13 @@ def test_a_place_deep_in_a_large_run_loads_what_is_looked_at_alone(watched: Watc
     expect(watched.page.locator(".prompt")).to_have_text("click control 15005")
     shards = [url for url in asked if url.rsplit("/", 1)[-1].removesuffix(".js").isdigit()]
     assert [url.rsplit("/", 1)[-1] for url in shards] == ["75.js", "75.js"]  # of the samples, and of the answers
+
+
+def test_the_list_shows_the_sample_that_an_address_names(watched: Watched, site: Path) -> None:
+    watched.go(f"#/run/{run_id(site, 'good')}/samples/15080")
+    expect(watched.page.locator(".prompt")).to_have_text("click control 15080")
+    line, around = (watched.page.locator(each).bounding_box() for each in (".samples [aria-current]", ".samples"))
+    assert around["y"] <= line["y"] < around["y"] + around["height"]
 
 
 @from_both
@@ -330,6 +383,16 @@ def test_names_are_shown_whole_and_decimals_stay_in_line(watched: Watched) -> No
     assert len(set(page.locator("tbody td:nth-child(2) .cell").evaluate_all(ends))) == 1  # with and without a sign
 
 
+def test_what_the_paper_leaves_out_is_a_dash_in_its_line_and_cannot_be_opened(watched: Watched) -> None:
+    watched.go("#/table/5")
+    row = watched.page.locator("tr", has_text="VideoLISA")
+    assert row.locator("td").all_inner_texts()[2] == "–"
+    assert row.locator("button.cell").count() == 5
+    right = "(cell) => { const r = document.createRange(); r.selectNodeContents(cell); return r.getBoundingClientRect() }"
+    dash, number = (row.locator("td").nth(i).evaluate(right) for i in (2, 1))
+    assert abs(dash["bottom"] - number["bottom"]) < 4
+
+
 def test_help_opens_and_closes(watched: Watched) -> None:
     watched.go()
     watched.page.keyboard.press("?")
@@ -342,7 +405,7 @@ def test_a_phone_never_scrolls_sideways(watched: Watched, site: Path) -> None:
     watched.page.set_viewport_size({"width": 390, "height": 844})
     run = f"#/run/{run_id(site, 'good')}"
     compare = f"#/compare/{run_id(site, 'good')}/{run_id(site, 'fair')}"
-    for address in ("#/table/12", "#/benchmark/demo-screens", run, f"{run}/samples", compare):
+    for address in ("#/table/12", "#/benchmark/demo-screens", "#/benchmark/pointbench", run, f"{run}/samples", compare):
         watched.go(address)
         watched.page.wait_for_timeout(100)
         assert watched.page.evaluate("document.documentElement.scrollWidth <= innerWidth"), address

@@ -10,15 +10,13 @@
   ];
 
   let index = null;
-  let actions = {};
-
-  // A page's own keys; each page starts with none.
-  Site.keys = (given) => { actions = given; };
+  let actions = {}; // of the page that is shown: its keys, and what it begins with
 
   Site.benchmarkId = (name) => (index.benchmarks.find((each) => each.name === name) || { id: name }).id;
 
   // --- pages ------------------------------------------------------------------------------------------
 
+  // Gives the page's content, or {content, actions}.
   async function pageOf(parts, query) {
     const [kind, id, second, third] = parts;
     if (!kind) return Site.pages.home(index);
@@ -38,18 +36,19 @@
     const mine = ++turn;
     const [path, search] = location.hash.slice(1).split("?");
     const known = ["table", "benchmark", "run", "compare"];
-    actions = {};
-    let content;
+    let page;
     try {
       index = index || await Site.load("index");
       const parts = path.split("/").filter(Boolean).map(decodeURIComponent);
       // A name in an address becomes a file's name: only such as the site itself makes.
       if (known.includes(parts[0]) && parts.slice(1, 3).some((part) => !/^[a-z0-9][a-z0-9.-]*$/.test(part))) throw new Error("There is no such page here");
-      content = await pageOf(parts, new URLSearchParams(search || ""));
+      page = await pageOf(parts, new URLSearchParams(search || ""));
     } catch (error) {
-      content = [el("h1", {}, "Not here"), el("p", {}, `${error.message}. `, el("a", { href: "#/" }, "To the first page"))];
+      page = [el("h1", {}, "Not here"), el("p", {}, `${error.message}. `, el("a", { href: "#/" }, "To the first page"))];
     }
     if (mine !== turn) return false;
+    const content = page.content || page;
+    actions = page.actions || {};
     main.replaceChildren(...content.flat(Infinity).filter((each) => each !== null && each !== undefined && each !== false));
     const heading = main.querySelector("h1");
     document.title = heading ? `${heading.textContent} - mpeval` : "mpeval";
@@ -58,7 +57,8 @@
       else each.removeAttribute("aria-current");
     }
     main.append(el("footer", {}, `Built on ${index ? index.built : "?"} with mpeval ${index ? index.mpeval : "?"}. Nothing on this page comes from elsewhere.`));
-    return true;
+    if (actions.begin) await actions.begin();
+    return mine === turn;
   }
 
   // Without its sample and its filters.

@@ -90,17 +90,17 @@
     }
 
     function go(to) {
-      if (!indices.length) return;
+      if (!indices.length) return null;
       at = Math.min(Math.max(0, to), indices.length - 1);
       place.textContent = `${at + 1} of ${indices.length}`;
       drawList();
       say(`Sample ${at + 1} of ${indices.length}`);
-      show(indices[at]);
+      return show(indices[at]).catch((error) => { place.textContent = error.message; });
     }
 
     const bar = el("div", { class: "stepper" }, el("button", { type: "button", onclick: () => go(at - 1), title: "k" }, "← previous"), place, el("button", { type: "button", onclick: () => go(at + 1), title: "j" }, "next →"));
     if (!indices.length) place.textContent = "no sample fits";
-    return { list, bar, begin: () => go(at), step: (by) => go(at + by), current: () => indices[at] };
+    return { list, bar, begin: () => go(at), step: (by) => go(at + by) };
   };
 
   async function browserPage(id, sampleNumber, query) {
@@ -139,7 +139,8 @@
       run.slices.length ? select("Slice", Site.sliceChoices(run.slices), wanted.slice, (slice) => go({ slice })) : null,
       run.protocols.length > 1 ? select("Protocol", run.protocols.map((each) => [each.name, each.name]), protocol, (name) => go({ protocol: name })) : null);
 
-    Site.keys({
+    const actions = {
+      begin: stepper.begin,
       step: stepper.step,
       filter: () => {
         const keys = OUTCOMES.map(([key]) => key).filter((key) => !key || count(key));
@@ -147,13 +148,13 @@
       },
       zoom: () => { zoomed = !zoomed; if (view) view.zoom(zoomed); },
       frame: (by) => view && view.step(by),
-    });
-    stepper.begin();
-    return [
+    };
+    const content = [
       el("h1", {}, "Samples", el("small", {}, " of ", el("a", { href: link(["run", id]) }, `${run.model} on ${run.benchmark}`))),
       filters, run.pictures ? el("p", { class: "remark" }, run.pictures) : null,
       el("div", { class: "browser" }, el("div", { class: "side" }, stepper.bar, stepper.list), stage),
     ];
+    return { content, actions };
   }
 
   Site.drawingKey = (answers) => el("ul", { class: "key drawing" }, el("li", {}, el("span", { class: "swatch truth" }, "+"), " target"),

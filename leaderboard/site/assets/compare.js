@@ -56,14 +56,14 @@
     const start = sampleNumber === undefined ? undefined : pairs.findIndex(([, , number]) => number === Number(sampleNumber));
     const stepper = Site.stepper(indices, line, show, start);
     const order = GROUPS.map(([key]) => key);
-    Site.keys({
+    const actions = {
+      begin: stepper.begin,
       step: stepper.step,
       filter: () => go({ group: order[(order.indexOf(wanted.group) + 1) % order.length] }),
       zoom: () => { zoomed = !zoomed; views.forEach((view) => view.zoom(zoomed)); },
       frame: (by) => views.forEach((view) => view.step(by)),
-    });
-    stepper.begin();
-    return [
+    };
+    const content = [
       el("h1", {}, "Side by side", el("small", {}, " on ", el("a", { href: link(["benchmark", Site.benchmarkId(a.benchmark)]) }, a.benchmark))),
       el("p", {}, "A is ", el("a", { href: link(["run", idA]) }, a.model), ", B is ", el("a", { href: link(["run", idB]) }, b.model), ". ", el("a", { href: link(["compare", idB, idA], wanted.slice ? { slice: wanted.slice } : {}) }, "Swap them"), "."),
       await difference(a, b),
@@ -74,6 +74,7 @@
       a.pictures ? el("p", { class: "remark" }, a.pictures) : null,
       el("div", { class: "browser" }, el("div", { class: "side" }, stepper.bar, stepper.list), stage),
     ];
+    return { content, actions };
   }
 
   // What was computed when the site was built, in either order.

@@ -1,0 +1,112 @@
+"""Linear maps and norms give what torch's own give, whichever kernel computes them."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.nn import functional as F
+
+from mpeval.engine import layers
+from mpeval.engine.layers import Kept, RMSNorm, linear
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """How often oneDNN's product was asked for, with every matrix taken for a large one."""
+    calls = []
+    allowed = layers._can_use_onednn
+    monkeypatch.setattr(layers, "LARGE", 1)
+
+    def counted(x):
+        calls.append(allowed(x))
+        return calls[-1]
+
+    monkeypatch.setattr(layers, "_can_use_onednn", counted)
+    return calls
+
+
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("shape", [(4, 24), (2, 3, 24), (64, 1, 24)], ids=str)
+@torch.inference_mode()
+def test_a_few_rows_through_onednn(shape, bias, asked):
+    if not layers._has_onednn():
+        pytest.skip("this build of torch has no oneDNN")
+    torch.manual_seed(0)
+    weight, x = torch.randn(10, 24), torch.randn(shape)
+    own = torch.randn(10) if bias else None
+    assert torch.allclose(linear(x, weight, own), F.linear(x, weight, own), atol=1e-5)
+    every_other = torch.randn(*shape[:-1], 48)[..., ::2]
+    assert torch.allclose(linear(every_other, weight, own), F.linear(every_other, weight, own), atol=1e-5)
+    assert asked == [True, True]
+
+
+@torch.inference_mode()
+def test_many_rows_one_row_and_none_are_left_to_torch(asked):
+    weight = torch.randn(5, 8)
+    for rows in (0, 1, 3, 65, 200):
+        x = torch.randn(rows, 8)
+        assert torch.equal(linear(x, weight), F.linear(x, weight))
+    assert not asked
+
+
+def test_with_a_gradient_and_in_bfloat16_torch_does_it(asked):
+    weight = torch.randn(5, 8, requires_grad=True)
+    linear(torch.randn(6, 8), weight).sum().backward()
+    assert weight.grad is not None
+    with torch.no_grad():
+        linear(torch.randn(6, 8).bfloat16(), weight.bfloat16())
+    assert asked == [False, False]
+
+
+def _norm(width, dtype=torch.float32):
+    norm = RMSNorm(width, 1e-6).to(dtype)
+    with torch.no_grad():
+        norm.weight.copy_(torch.randn(width))
+    return norm
+
+
+@given(st.integers(0, 2**31), st.integers(1, 40), st.integers(-12, 9))
+def test_a_norm_is_torchs_own(seed, width, power):
+    """At every size of numbers: also where eps is larger than their squares."""
+    torch.manual_seed(seed)
+    norm, x = _norm(width), torch.randn(2, 3, width) * 10.0**power
+    with torch.no_grad():
+        own = F.rms_norm(x, (width,), None, norm.eps) * norm.weight
+        assert torch.allclose(norm(x), own, rtol=2e-6, atol=1e-30)
+
+
+def test_zeros_stay_zeros():
+    with torch.no_grad():
+        assert torch.equal(_norm(8)(torch.zeros(1, 8)), torch.zeros(1, 8))
+
+
+def test_in_bfloat16_the_weight_comes_after_rounding():
+    torch.manual_seed(0)
+    norm, x = _norm(16, torch.bfloat16), torch.randn(4, 16).bfloat16()
+    with torch.no_grad():
+        wide = x.float() * torch.rsqrt(x.float().square().mean(-1, keepdim=True) + norm.eps)
+        assert torch.equal(norm(x), wide.bfloat16() * norm.weight)
+
+
+def test_a_norm_learns_and_forgets_what_it_kept():
+    torch.manual_seed(0)
+    norm, x = _norm(8), torch.randn(3, 8)
+
+    def both():
+        with torch.inference_mode():
+            return norm(x), F.rms_norm(x, (8,), norm.weight, norm.eps)
+
+    assert torch.allclose(*both(), atol=1e-6)
+    norm(x).square().sum().backward()
+    torch.optim.SGD(norm.parameters(), lr=0.1).step()
+    assert torch.allclose(*both(), atol=1e-6)
+    norm.weight.data = torch.randn(8)
+    assert torch.allclose(*both(), atol=1e-6)
+
+
+@torch.inference_mode()
+def test_tensors_that_do_not_count_their_changes_are_not_kept():
+    kept, weight = Kept(), torch.ones(3)
+    assert kept.get(lambda w: 2 * w, weight).tolist() == [2, 2, 2]
+    weight.fill_(2)
+    assert kept.get(lambda w: 2 * w, weight).tolist() == [4, 4, 4]
