@@ -242,6 +242,9 @@ def _check_data(first: _Stored, second: _Stored) -> None:
 
 def _answers(first: _Stored, second: _Stored, scorer: Scorer) -> list[_Answer]:
     """The samples that both runs have, in published order."""
+    for each in (first, second):
+        if not each.ids:
+            raise UserError(f"{each.run.path} has no sample yet: run its command again")
     pairs = [(row, second.ids[row.sample_id]) for row in first.rows if row.sample_id in second.ids]
     if not pairs:
         raise UserError(f"{first.run.path} and {second.run.path} have no sample in common: run both on the same ones")
@@ -318,7 +321,7 @@ def _remarks(
         lines.append(f"protocol {spec.name}: {spec.differs}")
     if left_out:
         lines.append(f"{left_out} samples that both have are left out: the metric does not apply to them")
-    if clusters < FEW_CLUSTERS:
+    if 1 < clusters < FEW_CLUSTERS:  # of one there is no interval, and that is said
         lines.append(f"{clusters} clusters are few: how much they vary is hardly known, and the interval is wide")
     machines = [(side.device, side.dtype, side.batch_size) for side in sides]
     if machines[0] != machines[1]:

@@ -114,7 +114,12 @@ def read_manifest(path: Path) -> Manifest:
     try:
         content = msgspec.json.decode(file.read_bytes())
         check_schema(file, content["schema"])
-        return msgspec.convert(content, Manifest)
+        manifest = msgspec.convert(content, Manifest)
+        for what in ("model", "benchmark"):
+            named, identified = getattr(manifest, what), manifest.identity[what]["name"]
+            if named != identified:
+                raise UserError(f"{file} has been edited: its {what} is {named}, in its identity {identified}")
+        return manifest
     except FileNotFoundError as error:
         raise UserError(f"{path} is no run: it has no {MANIFEST}") from error
     except OSError as error:

@@ -6,11 +6,9 @@ import os
 import resource
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-import mpeval
 from mpeval.cli import COMMANDS
 
 
@@ -27,33 +25,6 @@ def test_help_lists_every_command_without_importing_one() -> None:
     for name, text in COMMANDS.items():
         assert f"{name}  " in ended.stdout
         assert text in ended.stdout
-
-
-HEAVY = {
-    *("av", "huggingface_hub", "matplotlib", "numpy", "openai", "pandas", "PIL", "pyarrow", "pycocotools", "ray"),
-    *("rich", "safetensors", "scipy", "skimage", "tokenizers", "torch", "transformers"),
-}
-OF_A_RUN = {
-    *("batches", "comparison", "data.archive", "data.hub", "drawing", "engine", "grounding", "leaderboard.build"),
-    *("manifest", "masks", "metrics.averages", "metrics.points", "model_adapters.openai_compatible_requests"),
-    *("own_data", "own_rows", "parsing.grammars", "parsing.paper", "prefetch", "report", "runner", "scorers.by_target"),
-    *("scoring", "segment", "store", "submission", "video"),
-}
-"""Modules of mpeval that only reading data, a model, a score or a store needs."""
-
-
-def test_list_imports_neither_large_libraries_nor_what_a_run_needs() -> None:
-    code = (
-        "import sys; from mpeval.cli import main\n"
-        "try: main(['list'])\n"
-        "except SystemExit: print(*sys.modules, file=sys.stderr)"
-    )
-    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    imported = set(ended.stderr.split())
-    assert "mpeval.benchmarks.pointbench" in imported and "mpeval.model_adapters.openai_compatible" in imported
-    assert not imported & (HEAVY | {f"mpeval.{name}" for name in OF_A_RUN})
-    places = [Path(mpeval.__file__).parent / name.replace(".", "/") for name in OF_A_RUN]
-    assert not [place for place in places if not place.is_dir() and not place.with_suffix(".py").is_file()]
 
 
 @pytest.mark.parametrize(("arguments", "seconds"), [(["--help"], 0.3), (["list"], 0.5)])

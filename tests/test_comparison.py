@@ -133,6 +133,17 @@ def test_runs_on_different_data_are_refused(tmp_path: Path) -> None:
         compare_runs(a, stored(tmp_path / "d", [answered(0, HIT, "beef")]))
     with pytest.raises(UserError, match="no sample in common"):
         compare_runs(a, stored(tmp_path / "e", [answered(1, HIT)]))
+    for empty in (stored(tmp_path / "f", []), stored(tmp_path / "g", [])):
+        with pytest.raises(UserError, match="has no sample yet"):
+            compare_runs(a, empty)
+
+
+def test_of_one_cluster_there_is_no_interval_and_none_is_called_wide(tmp_path: Path) -> None:
+    a = stored(tmp_path / "a", [answered(i, HIT, "one") for i in range(3)])
+    b = stored(tmp_path / "b", [answered(i, MISS, "one") for i in range(3)])
+    found = compare_runs(a, b)
+    assert (found.clusters, found.interval, found.p_value) == (1, None, 1.0)
+    assert not any("wide" in line for line in found.remarks)
 
 
 def test_another_way_of_asking_is_said(tmp_path: Path) -> None:

@@ -160,8 +160,8 @@ def _line(scored: ScoredRun, own: dict[str, Any], samples: SampleSet, size: int 
         "shard": str(manifest.shard) if manifest.shard else None,
         "masks_by": scored.masks_by,
         "failed": sum(row.prediction.error is not None for row in rows),
-        "tokens_per_point": round(tokens / points, 2) if tokens and points else None,
-        "seconds": round(sum(seconds) / len(seconds), 4) if seconds else None,
+        "tokens_per_point": round(tokens / points, 6) if tokens and points else None,
+        "seconds": round(sum(seconds) / len(seconds), 6) if seconds else None,
         "device": f"{session.device} {session.dtype}, batches of {session.batch_size or 'any size'}" if session else "",
     }
 
@@ -169,8 +169,9 @@ def _line(scored: ScoredRun, own: dict[str, Any], samples: SampleSet, size: int 
 def _metric(metric: Metric) -> list[Any]:
     """name, value, low, high, count, slice."""
     low, high = metric.interval or (None, None)
-    ends = [None if end is None else round(end, 5) for end in (low, high)]
-    return [metric.name, round(metric.value, 5), *ends, metric.count, metric.slice]
+    # Many more digits than the page shows: rounded twice, a number could be another than in the tables.
+    ends = [None if end is None else round(end, 9) for end in (low, high)]
+    return [metric.name, round(metric.value, 9), *ends, metric.count, metric.slice]
 
 
 def _bin(metric: Metric) -> int:

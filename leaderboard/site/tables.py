@@ -92,7 +92,7 @@ def _measured_row(row: Row, run_ids: Mapping[str, str]) -> dict[str, Any]:
             fields |= {"s": cell.status, "n": cell.count, "w": cell.why, "c": cell.protocol}
             fields |= {"part": cell.part} if cell.part else {}
             fields |= {"f": " ".join(cell.footnotes)} if cell.footnotes else {}
-            fields |= {"i": [round(end, 2) for end in cell.interval]} if cell.interval else {}
+            fields |= {"i": [round(end, 5) for end in cell.interval]} if cell.interval else {}
             fields |= {"r": run_ids[cell.source]} if cell.source in run_ids else {}
         cells.append(fields)
     label, _, protocol = row.label.rpartition(", protocol ")

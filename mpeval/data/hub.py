@@ -9,8 +9,8 @@ from pathlib import Path
 
 import msgspec
 
-from mpeval.data.names import is_inside
 from mpeval.data.download import DownloadError, Remote, download, in_parallel, is_transport_error
+from mpeval.data.names import is_inside
 from mpeval.data.progress import megabytes
 from mpeval.data.record import (
     OWN_FOLDER,

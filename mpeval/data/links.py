@@ -8,8 +8,8 @@ from functools import partial
 from pathlib import Path
 
 from mpeval import report
-from mpeval.data.names import is_inside
 from mpeval.data.download import DownloadError, Remote, download, in_parallel
+from mpeval.data.names import is_inside
 from mpeval.data.record import OWN_FOLDER, DeadLink, write_dead_links
 from mpeval.data.source import Link
 from mpeval.errors import UserError

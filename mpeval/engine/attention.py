@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mpeval.engine.cache import Cache
-from mpeval.engine.flash import decode, has_flash
+from mpeval.engine.flash import Slots, decode, has_flash
 
 ROWS_AT_ONCE = 2048
 """Queries of a sample that attend together where they need a mask: bounds what it takes."""
@@ -154,10 +154,10 @@ class Steps:
 
     def __init__(self, cache: Cache, rows: Tensor, lengths: Tensor, span: int) -> None:
         """rows [slots in use]: 0, 1, ...; lengths: where each new token is written; span: positions that are read."""
-        self.cache, self.lengths, self.span = cache, lengths, span
+        self.cache, self.span = cache, span
         self.rows = cache.rows(rows, lengths)
-        self.flash = has_flash(cache.keys)
-        if not self.flash:
+        self.slots = Slots.of(lengths, cache.capacity, span) if has_flash(cache.keys) else None
+        if self.slots is None:
             self.window = cache.window(len(lengths), span)
             # A sum instead of a choice: the kernels would make one of it at every layer.
             self.mask = cache.unseen(span)[cache.capacity - 1 - lengths][:, None, None]
@@ -166,12 +166,16 @@ class Steps:
         keys, values = self.cache.layers[layer]
         keys.index_copy_(0, self.rows, k[:, 0])
         values.index_copy_(0, self.rows, v[:, 0])
-        if self.flash:
-            return decode(q[:, 0], keys, values, self.lengths, self.cache.capacity, self.span)[:, None]
+        return self.attend(layer, q[:, 0])[:, None]
+
+    def attend(self, layer: int, q: Tensor) -> Tensor:
+        """q [slots, heads, head_dim] over what the cache holds, the step's own keys and values included."""
+        if self.slots is not None:
+            return decode(q, *self.cache.layers[layer], self.slots)
         k, v = self.window[layer]
         # The heads that share a key become rows of one query, so that it is read once.
-        rows = q.unflatten(2, (k.shape[1], -1)).squeeze(1)
-        return F.scaled_dot_product_attention(rows, k, v, attn_mask=self.mask).flatten(1, 2)[:, None]
+        rows = q.unflatten(1, (k.shape[1], -1))
+        return F.scaled_dot_product_attention(rows, k, v, attn_mask=self.mask).flatten(1, 2)
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, causal: bool = False) -> Tensor:

@@ -125,17 +125,23 @@ class Decoder(nn.Module):
         """
         if attention is None or isinstance(attention, Tensor):
             attention = Masked(attention, x.shape[1])
-        plain = self._rotation(positions, attention.span, x.dtype, None)
-        yarn = self.config.yarn
-        stretched = self._rotation(positions, attention.span, x.dtype, yarn) if yarn else plain
+        plain, stretched = self.rotations(positions, attention.span, x.dtype)
         for block, scaled in zip(self.blocks, self.scaled, strict=True):
             x = block(x, stretched if scaled else plain, attention)
         return x
 
+    def rotations(
+        self, positions: Tensor, span: int, dtype: torch.dtype
+    ) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+        """cos, sin [batch, n, 1, head_dim] in `dtype`: plain ones, and those of layers with YaRN. Positions are below
+        `span`."""
+        plain = self._rotation(positions, span, dtype, None)
+        yarn = self.config.yarn
+        return plain, self._rotation(positions, span, dtype, yarn) if yarn else plain
+
     def _rotation(
         self, positions: Tensor, span: int, dtype: torch.dtype, yarn: YarnScaling | None
     ) -> tuple[Tensor, Tensor]:
-        """cos, sin [batch, n, 1, head_dim] in `dtype`; all positions are below `span`."""
         length = table_length(span)
         table = rotary_table(length, self.config.head_dim, self.config.rope_theta, yarn, dtype, positions.device)
         cos, sin = table[positions].unbind(-3)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from mpeval.engine import fused
 from mpeval.engine.attention import Steps
 from mpeval.engine.config import TokenIds
 from mpeval.engine.model import NO_MORE_POINTS, VisionLanguageModel
@@ -181,7 +182,10 @@ def advance(
     words = look and not _has_pointing(choice.token, tokens)
     x = _embed_words(model, choice.token) if words else _embed_choice(model, decoding, keys, choice)
     steps = Steps(decoding.cache, decoding.rows, decoding.lengths, span)
-    hidden = model.transformer(x[:, None], decoding.lengths[:, None], steps)[:, 0]
+    if fused.can_fuse(model.transformer, x):
+        hidden = fused.step(model.transformer, x, decoding.lengths, steps)
+    else:
+        hidden = model.transformer(x[:, None], decoding.lengths[:, None], steps)[:, 0]
     decoding.lengths.add_(decoding.alive)
     scores = StepScores(model.logits(hidden))
     if constraints is not None:

@@ -7,6 +7,7 @@ with a mask would leave most of the device idle.
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from functools import lru_cache
 
 import torch
@@ -16,25 +17,43 @@ from torch.nn import functional as F
 logger = logging.getLogger(__name__)
 
 
-def decode(q: Tensor, keys: Tensor, values: Tensor, lengths: Tensor, capacity: int, span: int) -> Tensor:
+@dataclass(frozen=True)
+class Slots:
+    """Which part of the cache each slot's query sees: the same at all layers of a step, so made once for them."""
+
+    queries: Tensor
+    """[slots + 1] int32: where each slot's query begins, and the end."""
+    starts: Tensor
+    """[slots + 1] int32: where each slot begins in the cache, and the end."""
+    used: Tensor
+    """[slots] int32: positions of the slot that are seen."""
+    span: int
+    """`used` is no more."""
+
+    @classmethod
+    def of(cls, lengths: Tensor, capacity: int, span: int) -> Slots:
+        """lengths [slots]: the position of each query, which sees what is up to there; below `span`."""
+        queries = torch.arange(len(lengths) + 1, dtype=torch.int32, device=lengths.device)
+        return cls(queries, queries * capacity, (lengths + 1).to(torch.int32), span)
+
+
+def decode(q: Tensor, keys: Tensor, values: Tensor, slots: Slots) -> Tensor:
     """q [slots, heads, head_dim] over the slots of `Cache.layers`; returns the same shape.
 
-    keys, values [at least slots * capacity, kv_heads, head_dim]; lengths [slots]: the position of each query, which
-    sees what is up to there; span: lengths are below it.
+    keys, values [at least slots * capacity, kv_heads, head_dim].
     """
     from torch.nn.attention.varlen import varlen_attn
 
-    starts = torch.arange(len(q) + 1, dtype=torch.int32, device=q.device)
     out = varlen_attn(
         q,
         keys,
         values,
-        starts,
-        starts * capacity,
+        slots.queries,
+        slots.starts,
         1,
-        span,
+        slots.span,
         enable_gqa=True,
-        seqused_k=(lengths + 1).to(torch.int32),
+        seqused_k=slots.used,
     )
     assert isinstance(out, Tensor)
     return out
@@ -58,7 +77,7 @@ def _works(dtype: torch.dtype, kv_heads: int, head_dim: int, device: torch.devic
     )
     lengths = torch.tensor([0, 17, 290], device=device)
     try:
-        found = decode(q, k, v, lengths, 300, 300).float()
+        found = decode(q, k, v, Slots.of(lengths, 300, 300)).float()
     except torch.OutOfMemoryError:
         raise  # says nothing about the kernel
     except Exception as error:

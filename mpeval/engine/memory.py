@@ -18,7 +18,7 @@ SHARE = 0.6
 """Of the free memory, for the slots: the rest is for prefills."""
 
 OTHERS_SAY = ("DefaultCPUAllocator: can't allocate memory", "CUDA error: out of memory", "_STATUS_ALLOC_FAILED")
-"""How torch's allocator for the CPU, the CUDA runtime (kernels and graphs that are loaded), and cuBLAS and cuDNN say that
+"""How torch's allocator for the CPU, the CUDA runtime (which loads kernels and graphs), cuBLAS and cuDNN say that
 memory has ended."""
 
 
@@ -51,8 +51,8 @@ def free_bytes(device: torch.device) -> int:
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Whether an exception says that memory has ended. What asks for memory beside torch's allocator for GPUs has no type
-    of its own: see `OTHERS_SAY`."""
+    """Whether an exception says that memory has ended. Beside torch's allocator for GPUs nothing has a type of its own
+    for it (`OTHERS_SAY`)."""
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
         isinstance(error, RuntimeError) and any(words in str(error) for words in OTHERS_SAY)
     )

@@ -11,8 +11,8 @@ from __future__ import annotations
 import ctypes
 import weakref
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +20,12 @@ import pytest
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_flatten, tree_map_only
 
 DEVICE = torch.device("cuda", 0)
 CPU, CUDA = 0, 1
 """Numbers of `c10::DeviceType`."""
-ASKS_THE_HOST = {"_local_scalar_dense", "nonzero", "masked_select", "unique_dim", "_unique2", "equal", "repeat_interleave"}
+FREE_BYTES = 80 << 30
+ASKS_THE_HOST = {"_local_scalar_dense", "nonzero", "masked_select", "_unique2", "equal", "repeat_interleave"}
 """Operations that wait for the device and read a number or a size from it."""
 INDEXES = {"index", "index_put", "index_put_", "_index_put_impl_"}
 OWN_KERNEL = {"_fused_rms_norm"}
@@ -122,7 +122,7 @@ class PretendGpu(TorchDispatchMode):
                 return func.decompose(*args, **kwargs)
         moves = (name in ("_to_copy", "copy_") and len(on_gpu) < len(given)) or (on_gpu and not to_gpu)
         self._check(func, args, given, bool(moves), to_gpu)
-        inner, options = tree_map_only(OnGpu, lambda each: each.elem, (args, kwargs))
+        inner, options = _mapped(lambda each: each.elem if isinstance(each, OnGpu) else each, (args, kwargs))
         if device is not None:
             options["device"] = torch.device("cpu")
         if self.capturing is not None:
@@ -135,7 +135,7 @@ class PretendGpu(TorchDispatchMode):
             return out
         # an operation in place returns the very tensor it was given
         known = {id(each.elem): each for each in on_gpu}
-        return tree_map_only(Tensor, lambda each: known[id(each)] if id(each) in known else OnGpu(each), out)
+        return _mapped(lambda each: known[id(each)] if id(each) in known else OnGpu(each), out)
 
     def _check(self, func: Any, args: Any, given: list[Tensor], moves: bool, to_gpu: bool) -> None:
         name = _name(func)
@@ -192,7 +192,20 @@ def _name(func: Any) -> str:
 
 
 def _tensors(tree: Any) -> list[Tensor]:
-    return [each for each in tree_flatten(tree)[0] if isinstance(each, Tensor)]
+    """All of them in an operation's arguments or results."""
+    if isinstance(tree, Tensor):
+        return [tree]
+    parts = tree.values() if isinstance(tree, dict) else tree if isinstance(tree, list | tuple) else ()
+    return [tensor for part in parts for tensor in _tensors(part)]
+
+
+def _mapped(change: Callable[[Tensor], Tensor], tree: Any) -> Any:
+    """The same with every tensor changed."""
+    if isinstance(tree, Tensor):
+        return change(tree)
+    if isinstance(tree, dict):
+        return {name: _mapped(change, each) for name, each in tree.items()}
+    return type(tree)(_mapped(change, each) for each in tree) if type(tree) in (list, tuple) else tree
 
 
 def _is_view(func: Any) -> bool:
@@ -239,8 +252,12 @@ def pretended_gpu(patch: pytest.MonkeyPatch) -> Iterator[PretendGpu]:
     patch.setattr(torch.cuda, "_lazy_init", lambda: None)
     patch.setattr(torch.cuda, "CUDAGraph", PretendGraph)
     patch.setattr(torch.cuda, "graph", gpu.graph)
-    patch.setattr(torch.cuda, "device", lambda device: nullcontext())
+    patch.setattr(torch.cuda, "_exchange_device", lambda index: 0)
+    patch.setattr(torch.cuda, "_maybe_exchange_device", lambda index: 0)
     patch.setattr(torch.cuda, "Stream", lambda device: object())
+    patch.setattr(torch.cuda, "mem_get_info", lambda device: (FREE_BYTES, FREE_BYTES))
+    patch.setattr(torch.cuda, "memory_reserved", lambda device: 0)
+    patch.setattr(torch.cuda, "memory_allocated", lambda device: 0)
     # so that `torch.tensor(..., device="cuda:0")` is seen as the copy that it is
     before = torch._C._only_lift_cpu_tensors()
     torch._C._set_only_lift_cpu_tensors(True)

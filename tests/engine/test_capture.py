@@ -119,5 +119,15 @@ def test_not_all_graphs_are_kept(monkeypatch: pytest.MonkeyPatch):
         assert len(steps.graphs) <= 3
 
 
+def test_graphs_in_use_stay(monkeypatch: pytest.MonkeyPatch):
+    """Only the one that was used longest ago makes room."""
+    monkeypatch.setattr(capture, "MOST_GRAPHS", 3)
+    graphs = Recorded()
+    steps = CapturedSteps(torch.device("cpu"), graphs)
+    for key in [1, 1, 2, 2, 3, 3, *[1, 2, 3] * 4, 4, 4, 2, 3]:
+        steps.run(key, (), lambda: None)
+    assert len(graphs.captured) == 4 and list(steps.graphs) == [4, 2, 3]
+
+
 def test_a_cpu_captures_nothing():
     assert CapturedSteps(torch.device("cpu")).capture is None

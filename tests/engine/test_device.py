@@ -14,6 +14,7 @@ from mpeval.engine.device import (
     parameter_bytes,
     require_memory,
 )
+from mpeval.engine.memory import free_bytes, is_out_of_memory
 from mpeval.errors import UserError
 
 CPU = torch.device("cpu")
@@ -51,3 +52,27 @@ def test_memory_that_is_not_there_is_named_with_what_is_needed(monkeypatch: pyte
 
 def test_the_processor_has_a_name() -> None:
     assert device_name(CPU).endswith("cores") and len(device_name(CPU)) > len("2 cores")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+        MemoryError(),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:121] DefaultCPUAllocator: can't allocate memory: you tried"),
+        RuntimeError("CUDA error: out of memory\nCUDA kernel errors might be asynchronously reported"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+    ],
+    ids=["allocator", "host", "cpu", "runtime", "cublas"],
+)
+def test_whoever_says_that_memory_has_ended(error: Exception) -> None:
+    assert is_out_of_memory(error)
+    assert not is_out_of_memory(RuntimeError("CUDA error: an illegal memory access was encountered"))
+
+
+def test_free_memory_of_a_gpu_counts_what_torch_holds_unused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (7, 80))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: 50)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda device: 20)
+    assert free_bytes(torch.device("cuda")) == 37
+    assert free_bytes(CPU) > 10**7

@@ -83,7 +83,7 @@ def pictures(out: Path) -> None:
         if isinstance(sample.target, PointsTarget) and len(sample.target.points) == 1 and len(rows) < 4:
             media, points = sample.media, sample.target.points
             prediction = Prediction("<points>", points, "molmo2-coords", generated_tokens=5)
-            slices = dict(sample.slices)
+            slices = {**sample.slices, "set": "x", "set=of": str(len(rows) % 2)}
             rows.append(Row(sample.id, position, media.sha256, media.size, "point", sample.target, slices, prediction))
     put_run(out, "pictures", "demo-points", rows, 4)
 
@@ -411,6 +411,14 @@ def test_a_phone_never_scrolls_sideways(watched: Watched, site: Path) -> None:
         assert watched.page.evaluate("document.documentElement.scrollWidth <= innerWidth"), address
 
 
+def test_a_slice_whose_name_begins_as_another_s_is_filtered_by_its_own_values(watched: Watched, site: Path) -> None:
+    watched.go(f"#/run/{run_id(site, 'pictures')}")
+    watched.page.locator(".slices table", has_text="set=of").get_by_role("link", name="1", exact=True).click()
+    watched.page.wait_for_selector("dl.facts")
+    facts = watched.page.locator("main").inner_text().split()
+    assert facts[facts.index("set=of") + 1] == "1"
+
+
 def test_a_picture_is_drawn_with_target_and_answer(watched: Watched, site: Path) -> None:
     watched.go(f"#/run/{run_id(site, 'pictures')}/samples/1")
     page = watched.page
@@ -454,6 +462,13 @@ def size_of(url: str) -> int:
 
     path = Path(unquote(urlparse(url).path))
     return path.stat().st_size if path.is_file() else 0
+
+
+def test_shares_are_rounded_as_the_tables_round_them(watched: Watched) -> None:
+    watched.go()
+    shares = [i / 80 for i in range(81)] + [i / 1600 for i in range(1601)] + [0.958497, 0.00045]
+    shown = watched.page.evaluate("(shares) => shares.map(Site.dom.percent)", shares)
+    assert shown == [f"{100 * share:.1f}" for share in shares]
 
 
 def test_outlines_hold_exactly_the_mask(watched: Watched) -> None:

@@ -30,8 +30,14 @@ Site.dom = (() => {
     return pairs.length ? path + "?" + new URLSearchParams(pairs) : path;
   }
 
+  // A share in percent, as Python prints it in every other place: of 6.25, which lies between, the even 6.2.
+  function tenths(value) {
+    const percent = 100 * value;
+    return (percent % 1 === 0.25 ? percent - 0.01 : percent).toFixed(1);
+  }
+
   function percent(value) {
-    return value === null || value === undefined ? "-" : (100 * value).toFixed(1);
+    return value === null || value === undefined ? "-" : tenths(value);
   }
 
   function interval(ends) {
@@ -42,7 +48,7 @@ Site.dom = (() => {
     return value === null || value === undefined ? "-" : value.toFixed(digits);
   }
 
-  const signed = (value) => (value >= 0 ? "+" : "−") + Math.abs(100 * value).toFixed(1);
+  const signed = (value) => (value >= 0 ? "+" : "−") + tenths(Math.abs(value));
 
   // Of a permutation test, which draws 10,000 patterns: it is never 0.
   const pValue = (p) => (p < 0.001 ? "< 0.001" : p.toFixed(3));

@@ -101,7 +101,7 @@
     const values = (run) => bins.map((bin) => (run.sizes.find(([name]) => name === bin) || [bin, null]).slice(1)).map((value) => (value[0] === null ? null : value));
     const series = details.map((run, i) => ({ name: run.model, style: i, values: values(run) })).filter((each) => each.values.some(Boolean));
     return el("div", { class: "figures" },
-      costed.length ? Site.plots.scatter(`${metric} against tokens a point, protocol ${protocol}`, costed.map((run) => ({ name: run.model, style: runs.indexOf(run), x: run.tokens_per_point, y: run.value, interval: run.interval })), "tokens a point", `${metric}, %`) : null,
+      costed.length ? Site.plots.scatter(`${metric} against tokens a point, protocol ${protocol}`, costed.map((run) => ({ name: run.model, style: runs.indexOf(run), x: Number(run.tokens_per_point.toFixed(2)), y: run.value, interval: run.interval })), "tokens a point", `${metric}, %`) : null,
       bins.length > 1 && series.length ? Site.plots.lines(`${metric} against size of target, protocol ${protocol}${series.length > 6 ? `, 6 of ${series.length} runs` : ""}`, bins, series.slice(0, 6), "side of the target, % of the picture's", `${metric}, %`) : null);
   }
 
