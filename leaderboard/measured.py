@@ -125,6 +125,8 @@ def _doubts(identity: Mapping[str, Any]) -> tuple[str, ...]:
     doubts = []
     if "weights_sha256" in identity["model"]:
         doubts.append("its weights come from a folder, not from the published repository")
+    elif not {"repository", "base_url"} & identity["model"].keys():
+        doubts.append("its manifest does not say where its weights come from")
     if str(identity["benchmark"]["revision"]).startswith("local-"):
         doubts.append("its data are not as they were fetched from the published repository")
     return tuple(doubts)

@@ -21,7 +21,8 @@ def site_table(
     """A table's shard. run_ids: a run's folder -> its id on the site.
 
     Cells: t text, x 1 where the number is missing, v value, s status (absent: published), b 1 best or 2 second, p index
-    into `declared`, and of a run i interval, n samples, part `24 of 252 samples` where that is not all, w why, r run, c protocol.
+    into `declared`, and of a run i interval, n samples, part `24 of 252 samples` where that is not all, w why, r run,
+    c protocol.
     """
     spec = msgspec.structs.replace(spec, transposed=False, corner="Model")
     table = build_table(spec, published, runs)

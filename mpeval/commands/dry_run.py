@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from mpeval.data.rows import LazySample
 from mpeval.data.source import DatasetBenchmark, data_home
 from mpeval.errors import SampleError, UserError
 from mpeval.registry import ModelEntry, ModelOptions
@@ -103,11 +104,9 @@ def _plan(
     if shard:
         selected, _ = part(selected, *shard)
     for _, sample in selected:
-        if isinstance(sample.target, UnreadableTarget):
-            missing.append(f"{sample.id}: {sample.target.reason}")
-        missing += [
-            str(each) for each in sample.media.sources if isinstance(each, Path) and not each.exists()
-        ]
+        if reason := _unusable(sample):
+            missing.append(f"{sample.id}: {reason}")
+        missing += [str(each) for each in sample.media.sources if isinstance(each, Path) and not each.exists()]
     return BenchmarkPlan(
         card.name,
         protocol.name,
@@ -121,6 +120,14 @@ def _plan(
     )
 
 
+def _unusable(sample: Sample) -> str | None:
+    """What is wrong with a row. Targets that are read when they are asked for are left alone: reading masks takes long,
+    and 'mpeval data verify' does it."""
+    if isinstance(sample, LazySample) or not isinstance(sample.target, UnreadableTarget):
+        return None
+    return sample.target.reason
+
+
 def _prompt(elicitation: Elicitation, sample: Sample) -> str:
     try:
         return elicitation.prompt(sample)
@@ -129,8 +136,9 @@ def _prompt(elicitation: Elicitation, sample: Sample) -> str:
 
 
 def _decoded_bytes(positioned: Positioned) -> int:
-    media = positioned[1].media
-    if isinstance(positioned[1].target, UnreadableTarget):
+    sample = positioned[1]
+    media = sample.media
+    if _unusable(sample):
         return 0
     try:
         width, height = media.size

@@ -14,6 +14,9 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+FUSED = {"enable_fp_fusion": True}
+"""A product and a sum round once, as in torch's operations. Said at each call, since Triton's versions differ in what
+they take for granted, and warn of it."""
 BLOCK = 1024
 """Columns of a row that one program of `gate` takes."""
 
@@ -25,8 +28,9 @@ def add_norm(x: Tensor, delta: Tensor | None, weight: Tensor, eps: float) -> tup
     out = torch.empty_like(x)
     columns = triton.next_power_of_2(width)
     _add_norm[(rows,)](
-        x, x if delta is None else delta, weight, total, out, width, eps, delta is not None, columns, num_warps=8
-    )
+        x, x if delta is None else delta, weight, total, out, width, eps, delta is not None, columns,
+        num_warps=8, **FUSED,
+    )  # fmt: skip
     return total, out
 
 
@@ -51,7 +55,7 @@ def rotate_and_store(
     cos, sin = rotation
     _rotate_and_store[(len(qkv), heads + 2 * kv_heads)](
         qkv, *norms, cos, sin, places, out, keys, values, cos.stride(0), sin.stride(0), eps,
-        heads, kv_heads, width, triton.next_power_of_2(width),
+        heads, kv_heads, width, triton.next_power_of_2(width), **FUSED,
     )  # fmt: skip
     return out
 
@@ -60,7 +64,7 @@ def gate(both: Tensor) -> Tensor:
     """silu(second half) * first half of both [rows, 2 * width]: [rows, width]."""
     rows, width = both.shape[0], both.shape[1] // 2
     out = both.new_empty(rows, width)
-    _gate[(rows, triton.cdiv(width, BLOCK))](both, out, width, BLOCK)
+    _gate[(rows, triton.cdiv(width, BLOCK))](both, out, width, BLOCK, **FUSED)
     return out
 
 

@@ -428,7 +428,7 @@ def test_a_failed_sample_counts_0_beside_the_oracle_s_own_masks(tmp_path, mpeval
 
 
 @pytest.mark.parametrize("name", ["ref-yt-vos", "ref-davis17", "reasonvos", "mevis-valid-u"])
-def test_no_mask_is_read_at_the_start(name, tmp_path, monkeypatch) -> None:
+def test_no_mask_is_read_at_the_start_nor_by_a_dry_run(name, tmp_path, monkeypatch, mpeval) -> None:
     root = PUBLIC[name](tmp_path)
     read = []
     monkeypatch.setattr(tracking_rows, "by_frame", lambda entries: read.append(1))
@@ -436,6 +436,9 @@ def test_no_mask_is_read_at_the_start(name, tmp_path, monkeypatch) -> None:
     found = samples(name, root)
     assert len(found) == folders.QUERIES
     assert all(sample.slices["objects"] for sample in found)
+    ended = mpeval("run", "--model", "oracle", "--benchmark", name, "--data-dir", root, "--dry-run")
+    assert ended.status == 0, ended.out
+    assert f"{folders.QUERIES} of {folders.QUERIES} samples" in ended.out
     assert not read
 
 

@@ -110,6 +110,7 @@ class PretendGpu(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs, name = dict(kwargs or {}), _name(func)
+        kwargs.pop("pin_memory", None)
         given = _tensors((args, kwargs))
         on_gpu = [each for each in given if isinstance(each, OnGpu)]
         device = next((each for each in (*args, *kwargs.values()) if isinstance(each, torch.device)), None)
@@ -144,7 +145,7 @@ class PretendGpu(TorchDispatchMode):
             asks = any(isinstance(each, Tensor) and each.dtype in (torch.bool, torch.uint8) for each in args[1])
         # a single number from the host becomes an argument of the kernel; an index may lie on the host, and is copied
         foreign = any(each.dim() and not isinstance(each, OnGpu) for each in given)
-        if foreign and not moves and name not in INDEXES:
+        if foreign and not moves and name not in INDEXES and not name.endswith("_like"):
             raise RuntimeError(f"{func}: tensors on cuda:0 and on the CPU")
         self.asked += bool(asks or (moves and not to_gpu))
         if self.capturing is not None and (asks or moves or foreign):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from mpeval.errors import UserError
 from mpeval.leaderboard.build import Row, Table, build_table
 from mpeval.leaderboard.measured import measure
 from mpeval.leaderboard.published import load_published
@@ -76,6 +78,7 @@ def test_the_full_split_with_the_published_rate_reproduces_it(tmp_path: Path) ->
     ("changes", "why"),
     [
         ({"weights": {"weights_sha256": "0" * 64}}, "its weights come from a folder"),
+        ({"weights": {"sha256": "0" * 64}}, "does not say where its weights come from"),
         ({"weights": {"base_url": "http://localhost:8000/v1"}}, "a server answered"),
         ({"revision": "local-0123456789abcdef"}, "its data are not as they were fetched"),
     ],
@@ -88,6 +91,14 @@ def test_other_weights_or_data_under_the_same_name_reproduce_nothing(
     cell = measured(gui_table(tmp_path)).cells[0]
     assert cell.status == "measured"
     assert why in cell.why
+
+
+def test_a_manifest_that_borrows_another_model_s_name_is_refused(tmp_path: Path) -> None:
+    store(tmp_path / "run", hits=1194, samples=1272, model="molmo2-8b")
+    manifest = json.loads((tmp_path / "run" / "run.json").read_text())
+    (tmp_path / "run" / "run.json").write_text(json.dumps({**manifest, "model": "molmopoint-gui-8b"}))
+    with pytest.raises(UserError, match="its model is molmopoint-gui-8b, in its identity molmo2-8b"):
+        gui_table(tmp_path)
 
 
 def test_far_from_the_published_rate_it_differs(tmp_path: Path) -> None:

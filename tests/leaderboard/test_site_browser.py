@@ -388,9 +388,13 @@ def test_what_the_paper_leaves_out_is_a_dash_in_its_line_and_cannot_be_opened(wa
     row = watched.page.locator("tr", has_text="VideoLISA")
     assert row.locator("td").all_inner_texts()[2] == "–"
     assert row.locator("button.cell").count() == 5
-    right = "(cell) => { const r = document.createRange(); r.selectNodeContents(cell); return r.getBoundingClientRect() }"
-    dash, number = (row.locator("td").nth(i).evaluate(right) for i in (2, 1))
-    assert abs(dash["bottom"] - number["bottom"]) < 4
+    bottom = """(cell) => {
+        const range = document.createRange();
+        range.selectNodeContents(cell);
+        return range.getBoundingClientRect().bottom;
+    }"""
+    dash, number = (row.locator("td").nth(i).evaluate(bottom) for i in (2, 1))
+    assert abs(dash - number) < 4
 
 
 def test_help_opens_and_closes(watched: Watched) -> None:

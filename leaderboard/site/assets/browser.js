@@ -27,9 +27,10 @@
   // `category=counting` -> whether a sample with this number is in the slice.
   Site.inSlice = (slices, wanted) => {
     if (!wanted) return () => true;
-    const column = slices.find((each) => wanted.startsWith(`${each.name}=`));
-    const value = column ? column.values.indexOf(wanted.slice(column.name.length + 1)) : -1;
-    return (number) => Boolean(column) && value >= 0 && column.of[number] === value;
+    const valueOf = (column) => (wanted.startsWith(`${column.name}=`) ? column.values.indexOf(wanted.slice(column.name.length + 1)) : -1);
+    const column = slices.find((each) => valueOf(each) >= 0); // not by name alone: one may begin as another does
+    const value = column ? valueOf(column) : -1;
+    return (number) => value >= 0 && column.of[number] === value;
   };
 
   Site.sliceChoices = (slices) => [["", "all"], ...slices.flatMap((column) => (column.values.length > 60 ? [] : column.values.map((value) => [`${column.name}=${value}`, `${column.name}: ${value}`])))];
