@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from mpeval.scorers import CountAccuracy
-from mpeval.types import CountTarget, Elicitation, ProtocolSpec, Sample
+from mpeval.types import CountTarget, Elicitation, Sample
 
-from .generated import GeneratedBenchmark, count_slice, demo_card, scene_media
+from .generated import GeneratedBenchmark, count_slice, demo_card, demo_protocols, scene_media
 
 _FIRST_SEED = 1000
 """Other scenes than demo-points has."""
@@ -35,15 +35,9 @@ benchmark = GeneratedBenchmark(
     ),
     elicitations={"short": Elicitation("short", "{query}", max_new_tokens=192)},
     scorers={"strict": CountAccuracy(), "paper": CountAccuracy.paper()},
-    protocols={
-        "strict": ProtocolSpec("strict", "short", "strict", "this benchmark's own definition"),
-        "paper": ProtocolSpec(
-            "paper",
-            "short",
-            "paper",
-            "video counting: allenai/molmo2 at f3cb108, olmo/eval/evaluators.py, VixMoPointCountEval",
-            differs="reads the text alone, and never reads 'There are none.' as 0",
-        ),
-    },
+    protocols=demo_protocols(
+        "video counting: allenai/molmo2 at f3cb108, olmo/eval/evaluators.py, VixMoPointCountEval",
+        differs="reads the text alone, and never reads 'There are none.' as 0",
+    ),
     make=_make,
 )

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mpeval.scorers import PointsF1
-from mpeval.types import Elicitation, Point, PointsTarget, ProtocolSpec, Sample
+from mpeval.types import Elicitation, Point, PointsTarget, Sample
 
-from .generated import GeneratedBenchmark, count_slice, demo_card, scene_media
+from .generated import GeneratedBenchmark, count_slice, demo_card, demo_protocols, scene_media
 
 if TYPE_CHECKING:
     from .scenes import SceneQuery
@@ -55,16 +55,10 @@ benchmark = GeneratedBenchmark(
     ),
     elicitations={"short": Elicitation("short", "point to {query}", max_new_tokens=192)},
     scorers={"strict": PointsF1(), "paper": PointsF1.paper()},
-    protocols={
-        "strict": ProtocolSpec("strict", "short", "strict", "this benchmark's own definition"),
-        "paper": ProtocolSpec(
-            "paper",
-            "short",
-            "paper",
-            "PixMo-Points: allenai/molmo2 at f3cb108, olmo/eval/evaluators.py, PointingEval",
-            differs="guesses the form of points in the text, rounds to the nearest pixel, never reaches 1",
-            verified=True,
-        ),
-    },
+    protocols=demo_protocols(
+        "PixMo-Points: allenai/molmo2 at f3cb108, olmo/eval/evaluators.py, PointingEval",
+        differs="guesses the form of points in the text, rounds to the nearest pixel, never reaches 1",
+        verified=True,
+    ),
     make=_make,
 )

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mpeval.scorers import PointAccuracy
-from mpeval.types import BoxTarget, Elicitation, PolygonTarget, ProtocolSpec, RefusalTarget, Sample
+from mpeval.types import BoxTarget, Elicitation, PolygonTarget, RefusalTarget, Sample
 
-from .generated import GeneratedBenchmark, demo_card, scene_media
+from .generated import GeneratedBenchmark, demo_card, demo_protocols, scene_media
 
 if TYPE_CHECKING:
     from .scenes import Scene, SceneQuery
@@ -55,15 +55,9 @@ benchmark = GeneratedBenchmark(
     ),
     elicitations={"short": Elicitation("short", "{query}", max_new_tokens=64)},
     scorers={"strict": PointAccuracy(), "paper": PointAccuracy.paper()},
-    protocols={
-        "strict": ProtocolSpec("strict", "short", "strict", "this benchmark's own definition"),
-        "paper": ProtocolSpec(
-            "paper",
-            "short",
-            "paper",
-            "ScreenSpot: allenai/molmo2 at f3cb108, olmo/eval/evaluators.py, ScreenSpotEvaluator",
-            differs="guesses the form of points in the text; its own targets are boxes alone",
-        ),
-    },
+    protocols=demo_protocols(
+        "ScreenSpot: allenai/molmo2 at f3cb108, olmo/eval/evaluators.py, ScreenSpotEvaluator",
+        differs="guesses the form of points in the text; its own targets are boxes alone",
+    ),
     make=_make,
 )

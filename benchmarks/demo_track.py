@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mpeval.scorers import TrackScore
-from mpeval.types import Elicitation, ProtocolSpec, Sample, TrackedObject, TrackTarget
+from mpeval.types import Elicitation, Sample, TrackedObject, TrackTarget
 
-from .generated import GeneratedBenchmark, clip_media, count_slice, demo_card
+from .generated import GeneratedBenchmark, clip_media, count_slice, demo_card, demo_protocols
 
 if TYPE_CHECKING:
     from .scenes.clips import ClipQuery, ClipScene
@@ -65,17 +65,11 @@ benchmark = GeneratedBenchmark(
     ),
     elicitations={"short": Elicitation("short", "track {query}", max_new_tokens=512)},
     scorers={"strict": TrackScore(), "paper": TrackScore.paper()},
-    protocols={
-        "strict": ProtocolSpec("strict", "short", "strict", "this benchmark's own definition"),
-        "paper": ProtocolSpec(
-            "paper",
-            "short",
-            "paper",
-            "paper, Tables 5 and 6: allenai/molmo2 at f3cb108, olmo/eval/object_tracking_utils.py",
-            differs="goes by an object's place in a list, so that with one absent it tests a point against another's "
-            "mask; rounds to the nearest pixel, never reaches 1",
-            verified=True,
-        ),
-    },
+    protocols=demo_protocols(
+        "paper, Tables 5 and 6: allenai/molmo2 at f3cb108, olmo/eval/object_tracking_utils.py",
+        differs="goes by an object's place in a list, so that with one absent it tests a point against another's "
+        "mask; rounds to the nearest pixel, never reaches 1",
+        verified=True,
+    ),
     make=_make,
 )

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mpeval.scorers import VideoPointsF1
-from mpeval.types import Elicitation, Point, ProtocolSpec, Sample, TimedMask, VideoPointsTarget
+from mpeval.types import Elicitation, Point, Sample, TimedMask, VideoPointsTarget
 
-from .generated import GeneratedBenchmark, clip_media, count_slice, demo_card
+from .generated import GeneratedBenchmark, clip_media, count_slice, demo_card, demo_protocols
 
 if TYPE_CHECKING:
     from .scenes.clips import ClipQuery, ClipScene
@@ -59,16 +59,10 @@ benchmark = GeneratedBenchmark(
     ),
     elicitations={"short": Elicitation("short", "point to {query}", max_new_tokens=192)},
     scorers={"strict": VideoPointsF1(), "paper": VideoPointsF1.paper()},
-    protocols={
-        "strict": ProtocolSpec("strict", "short", "strict", "this benchmark's own definition"),
-        "paper": ProtocolSpec(
-            "paper",
-            "short",
-            "paper",
-            "Molmo2-VP: allenai/molmo2 at f3cb108, olmo/eval/evaluators.py, VixMoPointEval",
-            differs="guesses the form of points in the text, rounds to the nearest pixel, never reaches 1",
-            verified=True,
-        ),
-    },
+    protocols=demo_protocols(
+        "Molmo2-VP: allenai/molmo2 at f3cb108, olmo/eval/evaluators.py, VixMoPointEval",
+        differs="guesses the form of points in the text, rounds to the nearest pixel, never reaches 1",
+        verified=True,
+    ),
     make=_make,
 )

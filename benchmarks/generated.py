@@ -61,6 +61,14 @@ def demo_card(name: str, title: str, description: str, size: int, media: MediaKi
     )
 
 
+def demo_protocols(source: str, differs: str, verified: bool = False) -> dict[str, ProtocolSpec]:
+    """The definition, and the release's program: its source, how it departs, whether fixtures prove it."""
+    return {
+        "strict": ProtocolSpec("strict", "short", "strict", "this benchmark's own definition"),
+        "paper": ProtocolSpec("paper", "short", "paper", source, differs=differs, verified=verified),
+    }
+
+
 def scene_media(image: np.ndarray) -> Media:
     """A picture, uint8 [height, width, 3], as PNG bytes."""
     import io

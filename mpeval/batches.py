@@ -16,6 +16,7 @@ import msgspec
 
 from mpeval.errors import SampleError, UserError
 from mpeval.store import Row
+from mpeval.text import unicode
 from mpeval.types import ModelAdapter, Prediction, Prepared, StreamingAdapter
 
 BATCH_SIZE = 16
@@ -176,8 +177,8 @@ def _checked(prediction: Prediction, seconds: float) -> Prediction:
     """The prediction with its time; one whose points are no numbers has failed (JSON could not hold them)."""
     if not all(isfinite(point.x) and isfinite(point.y) and isfinite(point.time or 0.0) for point in prediction.points):
         return failure(SampleError(f"a point that is no number: {prediction.text[:80]}"))
-    error = None if prediction.error is None else _unicode(prediction.error)
-    prediction = msgspec.structs.replace(prediction, text=_unicode(prediction.text), error=error)
+    error = None if prediction.error is None else unicode(prediction.error)
+    prediction = msgspec.structs.replace(prediction, text=unicode(prediction.text), error=error)
     return prediction if prediction.seconds is not None else msgspec.structs.replace(prediction, seconds=seconds)
 
 
@@ -205,9 +206,4 @@ def _generate(adapter: ModelAdapter, batch: Sequence[Prepared]) -> list[Predicti
 def failure(error: Exception) -> Prediction:
     """The prediction of a sample that failed: a `SampleError` speaks for itself, others with their type."""
     kind = "" if isinstance(error, SampleError) else f"{type(error).__name__}: "
-    return Prediction(error=_unicode(f"{kind}{error}"))
-
-
-def _unicode(text: str) -> str:
-    """The text with a question mark for half a surrogate pair: JSON may spell one, and the store holds UTF-8."""
-    return text.encode("utf-8", "replace").decode()
+    return Prediction(error=unicode(f"{kind}{error}"))

@@ -278,7 +278,7 @@ def _flips(
     rows: Sequence[Row], other: Result, this: Result, before: Sequence[SampleScore], after: Sequence[SampleScore]
 ) -> Flips:
     """before, after: each row's score under the other protocol and under this one."""
-    headlines = [_of_sample(result.headline.name) if result.headline else "" for result in (other, this)]
+    headlines = [of_sample(result.headline.name) if result.headline else "" for result in (other, this)]
     lost: list[Flip] = []
     won: list[Flip] = []
     changed: list[Flip] = []
@@ -295,7 +295,7 @@ def _flips(
     return Flips(other.protocol, len(lost), len(won), len(changed), first)
 
 
-def _of_sample(metric: str) -> str:
+def of_sample(metric: str) -> str:
     """The metric that a sample has where the headline is its macro average."""
     return re.sub(r"^macro_(.+?)_by_.*$", r"\1", metric)
 

@@ -33,6 +33,7 @@ from mpeval.manifest import (
     read_manifest,
     write_manifest,
 )
+from mpeval.text import unicode
 from mpeval.types import Prediction, Target
 
 DATABASE = "run.sqlite"
@@ -158,14 +159,20 @@ class Run:
             return {row[0] for row in self._database.execute("select sample_id from samples where not failed")}
 
     def put(self, rows: Sequence[Row]) -> None:
-        """Store a batch in one transaction. A row that has an answer is never replaced."""
+        """Store a batch in one transaction. A row that has an answer is never replaced.
+
+        Half a surrogate pair in a text becomes a question mark. Raises `UserError` for one in an id: by its id a sample
+        is known again.
+        """
+        if strange := [row.sample_id for row in rows if unicode(row.sample_id) != row.sample_id]:
+            raise UserError(f"the sample id {strange[0]!a} is not Unicode (half a surrogate pair): give it another")
         values = [
             (
                 row.sample_id,
                 row.position,
                 row.media_sha256,
                 *(row.size or (None, None)),
-                row.prompt,
+                unicode(row.prompt),
                 _encode(row.target),
                 _encode(row.slices),
                 _encode(row.prediction),
@@ -300,7 +307,19 @@ def _readable_errors(path: Path) -> Iterator[None]:
 
 
 def _encode(value: object) -> str:
-    return msgspec.json.encode(value).decode()
+    try:
+        return msgspec.json.encode(value).decode()
+    except UnicodeEncodeError:
+        return msgspec.json.encode(_in_unicode(msgspec.to_builtins(value, str_keys=True))).decode()
+
+
+def _in_unicode(value: Any) -> Any:
+    """JSON values with texts that UTF-8 can hold."""
+    if isinstance(value, dict):
+        return {unicode(key): _in_unicode(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_in_unicode(each) for each in value]
+    return unicode(value) if isinstance(value, str) else value
 
 
 # Made once: msgspec looks at a union's types anew in every call of its `decode` function.

@@ -17,3 +17,8 @@ def shortened(text: str, longest: int) -> str:
     """The text on one line, safe to print, cut to so many characters."""
     shown = printable(" ".join(text[: 4 * longest].split()))
     return shown if len(shown) <= longest else f"{shown[: longest - 4]} ..."
+
+
+def unicode(text: str) -> str:
+    """The text with a question mark for half a surrogate pair, which JSON may spell and UTF-8 cannot hold."""
+    return text.encode("utf-8", "replace").decode()

@@ -74,6 +74,30 @@ def test_rows_come_back_as_they_were_in_published_order(tmp_path: Path) -> None:
         assert run.counts() == (len(rows) + 1, 1)
 
 
+HALF = "a\ud800b"
+"""Half a surrogate pair, which JSON may spell and UTF-8 cannot hold."""
+
+
+def test_half_a_surrogate_pair_is_a_question_mark_and_nothing_else_is_lost(tmp_path: Path) -> None:
+    target = TrackTarget((TrackedObject(HALF, {0: (1, 2)}, {0: RLE((4, 5), "03d0")}),), 6.0)
+    prediction = Prediction(HALF, (Point(1.5, 2.0, object_id=HALF),), HALF, note=HALF)
+    changed = {"prompt": HALF, "slices": {HALF: HALF}, "prediction": prediction, "target": target}
+    with Run.write(tmp_path / "run", manifest()) as run:
+        run.put([row(0), msgspec.structs.replace(row(1), **changed)])
+        first, stored = run.rows()
+    assert first == row(0)
+    assert stored.prompt == "a?b" and stored.slices == {"a?b": "a?b"}
+    assert stored.prediction == Prediction("a?b", (Point(1.5, 2.0, object_id="a?b"),), "a?b", note="a?b")
+    assert stored.target == TrackTarget((TrackedObject("a?b", {0: (1, 2)}, {0: RLE((4, 5), "03d0")}),), 6.0)
+
+
+def test_half_a_surrogate_pair_in_an_id_is_told(tmp_path: Path) -> None:
+    with Run.write(tmp_path / "run", manifest()) as run:
+        with pytest.raises(UserError, match=r"'a\\ud800b' is not Unicode"):
+            run.put([row(0), msgspec.structs.replace(row(1), sample_id=HALF)])
+        assert run.counts() == (0, 0)
+
+
 def test_a_closed_run_is_two_files(tmp_path: Path) -> None:
     with Run.write(tmp_path / "run", manifest()) as run:
         run.put([row(0)])

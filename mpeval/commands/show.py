@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
 from mpeval.errors import SampleError, UserError
 from mpeval.text import printable
+from mpeval.types import GroupScorer, TrackTarget
 
 if TYPE_CHECKING:
     from PIL import Image
 
     from mpeval.media import Media
-    from mpeval.store import Row
-    from mpeval.types import Benchmark, SampleScore, Scorer
+    from mpeval.store import Row, Run
+    from mpeval.types import Benchmark, Scorer
 
 _LONGEST_ANSWER = 300
 """Characters of an answer that a caption shows."""
@@ -33,31 +35,46 @@ def command(run: Path, sample_id: str | None, worst: int, data_dir: str | None, 
     """Draw predictions (numbered, red) against targets (green).
 
     RUN is a run's folder, or one above it that holds no other. Scores are those of the protocol that the run was made
-    for. Exit status 1 where a picture could not be drawn.
+    for; where it scores several queries as one prediction, a sample's score depends on the others, and its caption says
+    so. Exit status 1 where a picture could not be drawn.
     """
-    from mpeval.scoring import benchmark_of, protocol_of
+    from mpeval.scoring import benchmark_of, protocol_of, with_masks
     from mpeval.store import Run, find_run
 
     folder = find_run(run)
     with Run.read(folder) as stored:
-        manifest, rows = stored.manifest, list(stored.rows())
-    benchmark = benchmark_of(manifest, rows)
-    scorer = benchmark.scorers[protocol_of(benchmark, manifest.protocol).scorer]
-    chosen = [_row(rows, sample_id, folder)] if sample_id is not None else _worst(rows, scorer, worst)
+        rows, _ = with_masks(stored, list(stored.rows()))
+        benchmark = benchmark_of(stored.manifest, rows)
+        scorer = benchmark.scorers[protocol_of(benchmark, stored.manifest.protocol).scorer]
+        if sample_id is not None:
+            row = _row(rows, sample_id, folder)
+            chosen = [each for each in _scored(stored, _group_of(row, rows), scorer) if each.row is row]
+        else:
+            chosen = _worst(_scored(stored, rows, scorer), worst)
     if not chosen:
         raise UserError(f"{folder} has no samples yet: run its command again")
-    media = _media(benchmark, {row.sample_id for row in chosen}, data_dir)
+    media = _media(benchmark, {each.row.sample_id for each in chosen}, data_dir)
     out = out or folder / "pictures"
     missed = 0
-    for row in chosen:
+    for each in chosen:
         try:
-            _write(row, scorer, media.get(row.sample_id), out)
+            _write(each, media.get(each.row.sample_id), out)
         except SampleError as error:
             missed += 1
-            click.echo(printable(f"mpeval: sample '{row.sample_id}' not drawn: {error}"), err=True)
+            click.echo(printable(f"mpeval: sample '{each.row.sample_id}' not drawn: {error}"), err=True)
     if missed < len(chosen):
         click.echo(f"{len(chosen) - missed} samples drawn in {out.resolve()}")
     return 1 if missed else 0
+
+
+class Scored(NamedTuple):
+    """A row, and what its answer is worth."""
+
+    row: Row
+    value: float | None
+    """Of the headline metric; None where it does not apply."""
+    says: str
+    """The value in words."""
 
 
 def _row(rows: Sequence[Row], sample_id: str, folder: Path) -> Row:
@@ -65,22 +82,44 @@ def _row(rows: Sequence[Row], sample_id: str, folder: Path) -> Row:
 
     found = {row.sample_id: row for row in rows}
     if sample_id not in found:
-        near = unknown("sample", sample_id, list(found)[:20])
-        raise UserError(f"{folder}: {near}")
+        near = get_close_matches(sample_id, found, n=1, cutoff=0.5) or list(found)[:20]
+        raise UserError(f"{folder}: {unknown('sample', sample_id, near)}")
     return found[sample_id]
 
 
-def _worst(rows: Sequence[Row], scorer: Scorer, count: int) -> list[Row]:
-    """The rows with the lowest headline values: failed ones first, equals in published order."""
-
-    def headline(row: Row) -> tuple[bool, float]:
-        return not row.prediction.error, _score(row, scorer).values.get(scorer.headline, 1.0)
-
-    return sorted(rows, key=headline)[:count]
+def _group_of(row: Row, rows: Sequence[Row]) -> list[Row]:
+    """The rows whose answers may be scored as one prediction with this one's, itself included."""
+    name = _group(row)
+    return [each for each in rows if each is row or (name is not None and _group(each) == name)]
 
 
-def _score(row: Row, scorer: Scorer) -> SampleScore:
-    return scorer.score(row.target, row.prediction, row.size or (0, 0))
+def _group(row: Row) -> str | None:
+    target = row.target
+    return target.group.name if isinstance(target, TrackTarget) and target.group else None
+
+
+def _scored(run: Run, rows: Sequence[Row], scorer: Scorer) -> list[Scored]:
+    """The rows with their values of what the headline averages."""
+    from mpeval.scoring import of_sample, sample_scores
+
+    metric = of_sample(scorer.headline)
+    found = []
+    for row, score in zip(rows, sample_scores(run, rows, [scorer])[0]):
+        value = score.values.get(metric)
+        says = "" if value is None else f"{metric} {value:.3f} ({score.outcome})"
+        if says and isinstance(scorer, GroupScorer) and _group(row):
+            says += f", scored together with the other queries of {_group(row)}"
+        found.append(Scored(row, value, says))
+    return found
+
+
+def _worst(scored: Sequence[Scored], count: int) -> list[Scored]:
+    """Those with the lowest values: failed ones first, equals in published order."""
+
+    def badness(each: Scored) -> tuple[bool, float]:
+        return not each.row.prediction.error, 1.0 if each.value is None else each.value
+
+    return sorted(scored, key=badness)[:count]
 
 
 def _media(benchmark: Benchmark, wanted: set[str], data_dir: str | None) -> dict[str, Media]:
@@ -94,9 +133,10 @@ def _media(benchmark: Benchmark, wanted: set[str], data_dir: str | None) -> dict
     return found
 
 
-def _write(row: Row, scorer: Scorer, media: Media | None, out: Path) -> None:
+def _write(scored: Scored, media: Media | None, out: Path) -> None:
     """Draw one sample. Raises `SampleError` where its media are gone or are others by now."""
-    picture = _drawn(row, _same(row, media), _caption(row, _score(row, scorer), scorer.headline))
+    row = scored.row
+    picture = _drawn(row, _same(row, media), _caption(scored))
     name = re.sub(r"[^\w.+-]+", "-", row.sample_id)[:80]
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -128,13 +168,14 @@ def _drawn(row: Row, media: Media, caption: str) -> Image.Image:
     return contact_sheet(media, row.prediction.points, row.target, caption)
 
 
-def _caption(row: Row, score: SampleScore, headline: str) -> str:
+def _caption(scored: Scored) -> str:
+    row = scored.row
     lines = [f"{row.sample_id}: {row.prompt}"]
     if row.prediction.text:
         text = row.prediction.text
         lines.append("answer: " + (text if len(text) <= _LONGEST_ANSWER else f"{text[:_LONGEST_ANSWER]} ..."))
     if row.prediction.error:
         lines.append(f"failed: {row.prediction.error}")
-    elif headline in score.values:
-        lines.append(f"{headline} {score.values[headline]:.3f} ({score.outcome})")
+    elif scored.says:
+        lines.append(scored.says)
     return "\n".join(lines)

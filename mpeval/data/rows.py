@@ -14,6 +14,7 @@ import msgspec
 from mpeval.data.columns import PICTURES
 from mpeval.errors import SampleError, UserError
 from mpeval.media import Media
+from mpeval.text import unicode
 from mpeval.types import Sample, Target, UnreadableTarget
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class LazySample(Sample, frozen=True):
         except UserError:
             raise
         except Exception as error:  # damaged files make decoders raise nearly anything, and it is one row's fault
-            return UnreadableTarget(_unicode(str(error) or type(error).__name__))
+            return UnreadableTarget(unicode(str(error) or type(error).__name__))
 
 
 NOT_READ = UnreadableTarget("it was not read")
@@ -72,8 +73,8 @@ def to_samples(
         except UnicodeEncodeError as error:  # JSON may spell half of a surrogate pair
             reason = f"its text is not Unicode: {error}"
         known = raw if isinstance(raw, dict) else {}
-        values = {name: _unicode(known[name]) for name in slices if isinstance(known.get(name), str)}
-        return Sample(_unicode(sample_id), Media("image"), "", UnreadableTarget(_unicode(reason)), values)
+        values = {name: unicode(known[name]) for name in slices if isinstance(known.get(name), str)}
+        return Sample(unicode(sample_id), Media("image"), "", UnreadableTarget(unicode(reason)), values)
 
     if not on_threads:
         yield from map(sample, rows)
@@ -82,10 +83,6 @@ def to_samples(
 
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         yield from pool.map(sample, rows)
-
-
-def _unicode(text: str) -> str:
-    return text.encode("utf-8", "replace").decode()
 
 
 def json_rows(file: Path) -> list[Any]:

@@ -57,7 +57,10 @@ class Cache:
 
     def grow(self, capacity: int) -> None:
         """Make room for longer samples; what is there stays."""
-        self._hold(_wider(self.keys, capacity), _wider(self.values, capacity))
+        # One after the other, so that the old keys are gone when the values take memory. Views would hold them.
+        self.layers, self._window = [], ((0, 0), [])
+        self.keys = _wider(self.keys, capacity)
+        self._hold(self.keys, _wider(self.values, capacity))
 
     @staticmethod
     def bytes_a_token(config: DecoderConfig, dtype: torch.dtype) -> int:

@@ -16,11 +16,16 @@ def choose_device(asked: str) -> torch.device:
     """`auto`: the first GPU where there is one. Raises `UserError` for a device that cannot be used here."""
     if asked == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    message = f"device {asked!r} cannot be used here: choose auto or cpu"
     try:
         device = torch.device(asked)
+    except RuntimeError as error:
+        raise UserError(message) from error
+    try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise UserError(f"device {asked!r} cannot be used here: choose auto or cpu") from error
+        said = str(error).partition("\n")[0]  # a build of torch without CUDA, a device that others have filled
+        raise UserError(f"{message} ({said})") from error
     return device
 
 

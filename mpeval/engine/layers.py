@@ -11,15 +11,17 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 FEW_ROWS = range(4, 65)
-"""For so many rows at once torch's own product on a CPU repacks the whole matrix first; oneDNN's reads it as it lies,
-in half the time (measured on a Xeon with AVX-512, float32)."""
+"""For so many rows torch's own product with a large matrix on a CPU copies all of it into another order first; oneDNN's
+reads it as it lies, in half the time. (This and the following: measured in float32 on a Xeon with AVX-512.)"""
 LARGE = 1 << 20
-"""Numbers in a matrix from which on that is so: smaller ones stay in the processor's cache, where nothing is won."""
+"""Numbers in a matrix that does not stay in the processor's cache; with a smaller one nothing is won."""
+SOME_ROWS, MIDDLING = range(12, 49), 1 << 16
+"""With several threads that is so for smaller matrices too."""
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """`x @ weight.T + bias`: x [..., inputs], weight [outputs, inputs], bias [outputs]; gives [..., outputs]."""
-    if weight.numel() >= LARGE and x.numel() // x.shape[-1] in FEW_ROWS and _can_use_onednn(x):
+    if weight.numel() >= MIDDLING and _can_use_onednn(x) and _is_faster(x.numel() // x.shape[-1], weight.numel()):
         return torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
     return F.linear(x, weight, bias)
 
@@ -27,6 +29,13 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 def _can_use_onednn(x: Tensor) -> bool:
     # the operator knows no gradient; in bfloat16 torch's own product is oneDNN's already
     return x.is_cpu and x.dtype == torch.float32 and not torch.is_grad_enabled() and _has_onednn()
+
+
+def _is_faster(rows: int, numbers: int) -> bool:
+    """Whether oneDNN's product is."""
+    if numbers >= LARGE:
+        return rows in FEW_ROWS
+    return rows in SOME_ROWS and torch.get_num_threads() > 1
 
 
 @lru_cache(maxsize=1)

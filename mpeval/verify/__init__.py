@@ -59,6 +59,8 @@ def _verify_part(folder: Path, model: str | None, device: str) -> Iterator[tuple
 def _verify_plain(folder: Path) -> list[Check]:
     """The checks of a folder that needs no other. torch is imported only where it is needed."""
     if (folder / "golden.npz").exists() or (folder / "native.npz").exists():
+        if not (folder / "config.json").exists():
+            raise UserError(f"{folder} has no config.json: where it is a recording's, {RECORDING} is missing above it")
         from mpeval.verify.model import verify_model
 
         return verify_model(folder)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from mpeval.engine.config import ModelConfig
 from mpeval.engine.generate import GenerationInput, generate
 from mpeval.engine.model import VisionLanguageModel
 from mpeval.engine.prompt import QUESTION, build_prompt, images_token_ids, low_resolution_id
-from mpeval.engine.tiling import TilingSpec
+from mpeval.engine.tiling import TilingSpec, normalize
 from mpeval.errors import UserError
 from mpeval.grounding.heads import LOCATIONS
 from mpeval.media import Media
@@ -27,7 +28,7 @@ from mpeval.registry import ModelOptions, load_model
 from mpeval.types import Elicitation, Query
 from mpeval.verify import RECORDING
 from mpeval.verify.check import Check
-from mpeval.verify.compare import FORBIDDEN, LOGITS, close, equal, load_arrays, load_json
+from mpeval.verify.compare import FORBIDDEN, LOGITS, PIXELS, close, equal, load_arrays, load_json
 from mpeval.verify.model import follow_golden, sample_of, verify_layout, verify_points
 from mpeval.verify.preprocess import pictures, verify_inputs
 from mpeval.verify.trace import WHERE_GOLDEN, extended_id
@@ -40,6 +41,12 @@ FORMAT = 1
 RELATIVE = {"float32": 1e-4, "bfloat16": 3e-2}
 """How far logits may lie apart, as a share of the largest of the case. Two programs add in another order, and a model
 of 36 layers amplifies what is rounded: bfloat16 has 8 bits. Chosen, not measured on the released weights."""
+
+DIMENSIONS = dict(
+    pixel_values=3, image_grids=2, image_num_crops=1, token_pooling=2, input_ids=1, token_type_ids=1, generated=1,
+    forced=1, logits=2, processed=2, patch_logits=2, triples=2, points=2,
+)  # fmt: skip
+"""Arrays of numbers in a case's `golden.npz`."""
 
 NO_MODEL = "needs the weights: give --model NAME:FOLDER"
 
@@ -77,6 +84,7 @@ class Loaded:
     """What is needed of the adapter whose model was recorded."""
 
     model: VisionLanguageModel
+    tokenizer: Tokenizer
     prepare: Callable[[Query], Any]
 
 
@@ -89,6 +97,8 @@ def read_recording(folder: Path) -> Recording:
         raise UserError(f"{folder / RECORDING} is damaged ({error}): record it again") from error
     if recording.format != FORMAT or recording.dtype not in RELATIVE:
         raise UserError(f"{folder / RECORDING} is of another format: record it with this version's record.py")
+    if not recording.tokenizer or not recording.cases or any(Path(name).name != name for name in recording.cases):
+        raise UserError(f"{folder / RECORDING} is damaged (texts or cases are missing): record it again")
     return recording
 
 
@@ -103,7 +113,7 @@ def load_for(recording: Recording, folder: Path, spec: str, device: str) -> Load
         raise UserError(f"--model {spec} is no checkpoint of this architecture: give molmopoint-8b:DIR or molmo:DIR")
     if model.config != ModelConfig.load(folder / "config.json"):
         raise UserError(f"--model {spec} is not what was recorded: {folder / 'config.json'} differs from its own")
-    return Loaded(model, adapter.prepare)
+    return Loaded(model, adapter.tokenizer, adapter.prepare)  # type: ignore[attr-defined]
 
 
 def verify_recording(folder: Path, model: str | None, device: str) -> Iterator[tuple[Path, list[Check]]]:
@@ -112,24 +122,27 @@ def verify_recording(folder: Path, model: str | None, device: str) -> Iterator[t
     Raises `UserError` for a recording that is damaged or a model that is not the recorded one.
     """
     recording = read_recording(folder)
-    yield folder, list(verify_tokenizer(folder, recording))
+    checks = list(verify_tokenizer(_tokenizer(folder), recording, "tokenizer"))
     loaded = load_for(recording, folder, model, device) if model is not None else None
+    if loaded is not None:
+        checks += verify_tokenizer(loaded.tokenizer, recording, "prepared tokenizer")
+    yield folder, checks
     for name in recording.cases:
         yield folder / name, list(verify_case(folder, recording, name, loaded))
 
 
-def verify_tokenizer(folder: Path, recording: Recording) -> Iterator[Check]:
+def verify_tokenizer(tokenizer: Tokenizer, recording: Recording, what: str) -> Iterator[Check]:
     """Check texts against the release's ids."""
-    tokenizer = _tokenizer(folder)
     for each in recording.tokenizer:
         ours = tokenizer.encode(each.text, add_special_tokens=False).ids
-        yield replace(equal(RECORDING, "tokenizer", ours, each.ids), note=repr(each.text))
+        yield replace(equal(RECORDING, what, ours, each.ids), note=repr(each.text))
 
 
 def verify_case(folder: Path, recording: Recording, name: str, loaded: Loaded | None) -> Iterator[Check]:
     """Check one case of a recording in `folder`, without weights where `loaded` is None."""
     note, golden = recording.cases[name], load_arrays(folder / name / "golden.npz")
     config = ModelConfig.load(folder / "config.json")
+    _require_fitting(folder / name / "golden.npz", golden, config)
     spec = TilingSpec.from_config(load_json(folder / "preprocessor_config.json"), "hf")
     spec = replace(spec, max_crops=recording.max_crops)
     sample = sample_of(golden)
@@ -137,12 +150,46 @@ def verify_case(folder: Path, recording: Recording, name: str, loaded: Loaded | 
     yield from verify_layout(config, golden)
     yield from _verify_prompt(folder, config, golden, note)
     yield from verify_points(golden, sample, golden["generated"].tolist(), config.tokens)
+    # `close` leaves out what the release did not compute: here it computed everything, but where it overflowed.
+    scores = [np.isnan(golden[each]).sum() for each in ("logits", "processed", "patch_logits")]
+    yield equal(WHERE_GOLDEN, "scores are numbers", scores, [0, 0, 0])
     if loaded is None:
-        for what in ("prepared prompt", "logits", "next tokens", "generated ids"):
+        for what in ("prepared prompt", "prepared pixels", "logits", "next tokens", "generated ids"):
             yield Check(WHERE_GOLDEN, what, 0.0, 0.0, NO_MODEL, skipped=True)
         return
     yield from _verify_prepared(loaded, golden, note, recording)
     yield from _verify_steps(loaded.model, golden, sample, note, RELATIVE[recording.dtype])
+
+
+def _require_fitting(file: Path, golden: Mapping[str, np.ndarray], config: ModelConfig) -> None:
+    """Raises `UserError` for arrays that do not fit each other: only the sound ones tell of a difference in programs."""
+
+    def require(name: str, fits: bool) -> None:
+        if not fits:
+            raise UserError(f"{file}: {name} does not fit the other arrays: record it again")
+
+    def within(name: str, low: int, high: int) -> None:
+        require(name, bool(((golden[name] >= low) & (golden[name] < high)).all()))
+
+    for name, dimensions in DIMENSIONS.items():
+        require(name, golden[name].ndim == dimensions and golden[name].dtype.kind in "biuf")
+    for picture in pictures(golden):
+        require("image", picture.ndim == 3 and picture.dtype == np.uint8)
+    pixels, pooling, ids, logits = (golden[each] for each in ("pixel_values", "token_pooling", "input_ids", "logits"))
+    patches, tokens, decoder = prod(config.vision.patch_grid), config.tokens, config.decoder
+    steps, choices = logits.shape
+    rows = {"generated": steps, "forced": steps - 1, "token_type_ids": len(ids)}
+    for name, count in rows.items():
+        require(name, len(golden[name]) == count)
+    require("processed", golden["processed"].shape == logits.shape)
+    require("patch_logits", golden["patch_logits"].shape == (steps - 1, len(pooling) + 1))
+    require("pixel_values", pixels.shape[1:] == (patches, 3 * config.vision.patch_size**2))
+    require("token_pooling", len(pooling) == np.isin(ids, (tokens.image_patch, tokens.image_low)).sum())
+    within("token_pooling", -1, len(pixels) * patches)
+    within("input_ids", 0, decoder.vocabulary + decoder.extra_vocabulary)
+    within("generated", 0, choices)
+    within("forced", 0, choices)
+    require("text", golden["text"].dtype.kind == "U")
 
 
 def _verify_prompt(
@@ -165,13 +212,15 @@ def _verify_prompt(
 def _verify_prepared(
     loaded: Loaded, golden: Mapping[str, np.ndarray], note: CaseNote, recording: Recording
 ) -> Iterator[Check]:
-    """Check what the adapter makes of the same question: all that a run feeds to the model but the pixels."""
+    """Check what the adapter makes of the same question: all that a run feeds to the model."""
     shown = pictures(golden)
     media = Media("image" if len(shown) == 1 else "images", frames=tuple(shown))
     asked = Elicitation("recorded", max_crops=recording.max_crops)
     prepared = loaded.prepare(Query("recorded", media, note.prompt, asked))
     yield equal(WHERE_GOLDEN, "prepared prompt", prepared.ids, golden["input_ids"])
     yield equal(WHERE_GOLDEN, "prepared pooling", prepared.shown.pooling, golden["token_pooling"])
+    pixels = normalize(prepared.shown.pixels, prepared.shown.spec).numpy()
+    yield close(WHERE_GOLDEN, "prepared pixels", pixels, golden["pixel_values"], PIXELS)
 
 
 def _verify_steps(
@@ -195,6 +244,8 @@ def _verify_steps(
     if "patch_logits" in ours:
         of_patches = _tolerance(golden["patch_logits"], relative)
         yield close(WHERE_GOLDEN, "patch logits", ours["patch_logits"], golden["patch_logits"], of_patches)
+
+    yield close(WHERE_GOLDEN, "masked logits", ours["processed"], golden["processed"], tolerance)
 
     margins = _margins(golden["processed"])
     of_points = np.flatnonzero((generated[1:] >= words) & (generated[1:] < words + sizes[0]))

@@ -12,6 +12,7 @@ from PIL import Image
 
 from mpeval import registry
 from mpeval.benchmarks.burst_vc import benchmark
+from mpeval.store import Run, find_run
 from mpeval.types import CountTarget, Sample
 from tests.video.videos import number_of, numbered_frame, write_video
 
@@ -106,6 +107,17 @@ def test_the_oracle_and_its_marks(tmp_path, mpeval) -> None:
         assert of_all["overcounted"] == 0.0
         assert not result["verified"]
         assert "not the paper's BURST-VideoCount" in result["differs"]
+
+
+def test_the_miniature_answers_every_query(tmp_path, mpeval) -> None:
+    root = folder(tmp_path / "data", sequence("a"))
+    run = ("run", "--model", "molmopoint-tiny", "--benchmark", "burst-vc", "--data-dir", root)
+    ended = mpeval(*run, "--out", tmp_path / "out")
+    assert ended.status == 0, ended.err
+    with Run.read(find_run(tmp_path / "out")) as stored:
+        answers = [row.prediction for row in stored.rows()]
+    assert len(answers) == 2
+    assert all(answer.error is None and answer.generated_tokens for answer in answers)
 
 
 def test_no_protocol_claims_the_paper_s_numbers() -> None:

@@ -8,11 +8,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from msgspec import structs
 from PIL import Image
 
 from mpeval.media import Media
+from mpeval.scorers import PointAccuracy
+from mpeval.store import Run
+from mpeval.types import BoxTarget, Point, Prediction
+from tests.benchmarks.test_davis import four_sets
 from tests.changed_samples import spoil
 from tests.conftest import Ended
+from tests.test_store import manifest, row
 
 Call = Callable[..., Ended]
 
@@ -69,6 +75,34 @@ def test_failed_samples_come_first(mpeval: Call, run: Path, tmp_path: Path, monk
     assert mpeval(*call, "--batch-size", "1").status == 1
     assert mpeval("show", tmp_path / "failed", "--worst", "1", "--out", tmp_path / "seen").status == 0
     assert drawn(tmp_path / "seen") == ["00011-s11.png"]
+
+
+def test_the_worst_are_told_by_the_samples_own_metric_where_the_headline_is_a_macro_average(tmp_path: Path) -> None:
+    from mpeval.commands.show import _scored, _worst
+
+    scorer = PointAccuracy(headline="macro_accuracy_by_half", macros=("half",))
+    with Run.write(tmp_path / "run", manifest()) as stored:
+        right = structs.replace(row(0), target=BoxTarget((0, 0, 9, 9)), prediction=Prediction(points=(Point(1, 1),)))
+        wrong = structs.replace(right, position=1, sample_id="wrong", target=BoxTarget((5, 5, 9, 9)))
+        (worst,) = _worst(_scored(stored, [right, wrong], scorer), 1)
+    assert (worst.row.sample_id, worst.says) == ("wrong", "accuracy 0.000 (miss)")
+
+
+def test_a_sample_that_is_scored_with_others_says_so(
+    mpeval: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, captions = four_sets(tmp_path / "data"), []
+
+    def keep(media: Media, points: object, target: object, caption: str) -> Image.Image:
+        captions.append(caption.splitlines()[-1])
+        return Image.new("RGB", (1, 1))
+
+    monkeypatch.setattr("mpeval.contact_sheet.contact_sheet", keep)
+    call = ("run", "--model", "oracle", "--benchmark", "ref-davis17", "--data-dir", root, "--out", tmp_path / "out")
+    assert mpeval(*call, "--protocol", "official").status == 0
+    ended = mpeval("show", tmp_path / "out", "--sample", "t5", "--data-dir", root, "--out", tmp_path / "seen")
+    assert ended.status == 0, ended.err
+    assert captions == ["J&F 1.000 (hit), scored together with the other queries of v0/2"]
 
 
 def test_an_unknown_sample_suggests_the_nearest(mpeval: Call, run: Path) -> None:

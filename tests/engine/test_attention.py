@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import weakref
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mpeval.engine import attention, flash
+from mpeval.engine import cache as cache_module
 from mpeval.engine.attention import Layout, Prompts, Questions, Steps, attend
 from mpeval.engine.cache import Cache
 from mpeval.engine.config import ModelConfig
@@ -42,6 +44,24 @@ def dense(prompt: str, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> tor
 
 def new_cache(slots: int, capacity: int = 16) -> Cache:
     return Cache(CONFIG, slots, capacity, torch.float32, torch.device("cpu"))
+
+
+def test_a_cache_grows_without_holding_all_of_it_twice(monkeypatch: pytest.MonkeyPatch):
+    """The old keys are gone before there is new memory for the values."""
+    cache, wider, alive = new_cache(3), cache_module._wider, list[bool]()
+    cache.window(2, 8)
+    cache.keys.fill_(1.0)
+    cache.values.fill_(2.0)
+    old = weakref.ref(cache.keys)
+
+    def noted(table: torch.Tensor, capacity: int) -> torch.Tensor:
+        alive.append(old() is not None)
+        return wider(table, capacity)
+
+    monkeypatch.setattr(cache_module, "_wider", noted)
+    cache.grow(20)
+    assert alive == [True, False] and cache.capacity == 20 and len(cache.layers) == CONFIG.layers
+    assert cache.keys[:, :, :16].eq(1).all() and cache.values[:, :, :16].eq(2).all() and not cache.keys[:, :, 16:].any()
 
 
 @pytest.mark.parametrize("dense_below", [0, 256])

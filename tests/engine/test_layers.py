@@ -12,50 +12,55 @@ from mpeval.engine.layers import Kept, RMSNorm, linear
 
 @pytest.fixture
 def asked(monkeypatch):
-    """How often oneDNN's product was asked for, with every matrix taken for a large one."""
-    calls = []
-    allowed = layers._can_use_onednn
-    monkeypatch.setattr(layers, "LARGE", 1)
+    """The rows for which oneDNN's product was taken."""
+    if not layers._has_onednn():
+        pytest.skip("this build of torch has no oneDNN")
+    rows, product = [], torch.ops.mkldnn._linear_pointwise
 
-    def counted(x):
-        calls.append(allowed(x))
-        return calls[-1]
+    def counted(x, *rest):
+        rows.append(x.numel() // x.shape[-1])
+        return product(x, *rest)
 
-    monkeypatch.setattr(layers, "_can_use_onednn", counted)
-    return calls
+    monkeypatch.setattr(torch.ops.mkldnn, "_linear_pointwise", counted)
+    return rows
 
 
 @pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize("shape", [(4, 24), (2, 3, 24), (64, 1, 24)], ids=str)
 @torch.inference_mode()
-def test_a_few_rows_through_onednn(shape, bias, asked):
-    if not layers._has_onednn():
-        pytest.skip("this build of torch has no oneDNN")
+def test_a_few_rows_through_onednn(shape, bias, asked, monkeypatch):
+    monkeypatch.setattr(layers, "LARGE", 1)
+    monkeypatch.setattr(layers, "MIDDLING", 1)
     torch.manual_seed(0)
     weight, x = torch.randn(10, 24), torch.randn(shape)
     own = torch.randn(10) if bias else None
     assert torch.allclose(linear(x, weight, own), F.linear(x, weight, own), atol=1e-5)
     every_other = torch.randn(*shape[:-1], 48)[..., ::2]
     assert torch.allclose(linear(every_other, weight, own), F.linear(every_other, weight, own), atol=1e-5)
-    assert asked == [True, True]
+    assert len(asked) == 2
 
 
+@pytest.mark.parametrize(
+    ("size", "threads", "rows"),
+    [(1024, 1, {4, 16, 64}), (1024, 2, {4, 16, 64}), (256, 1, set()), (256, 2, {16}), (200, 2, set())],
+    ids=str,
+)
 @torch.inference_mode()
-def test_many_rows_one_row_and_none_are_left_to_torch(asked):
-    weight = torch.randn(5, 8)
-    for rows in (0, 1, 3, 65, 200):
-        x = torch.randn(rows, 8)
-        assert torch.equal(linear(x, weight), F.linear(x, weight))
-    assert not asked
+def test_which_product_is_taken(size, threads, rows, asked, monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    weight = torch.zeros(size, size)
+    for count in (0, 1, 3, 4, 16, 64, 65, 200):
+        assert linear(torch.zeros(count, size), weight).shape == (count, size)
+    assert set(asked) == rows
 
 
 def test_with_a_gradient_and_in_bfloat16_torch_does_it(asked):
-    weight = torch.randn(5, 8, requires_grad=True)
-    linear(torch.randn(6, 8), weight).sum().backward()
+    weight = torch.randn(1024, 1024, requires_grad=True)
+    linear(torch.randn(6, 1024), weight).sum().backward()
     assert weight.grad is not None
     with torch.no_grad():
-        linear(torch.randn(6, 8).bfloat16(), weight.bfloat16())
-    assert asked == [False, False]
+        linear(torch.randn(6, 1024).bfloat16(), weight.bfloat16())
+    assert asked == []
 
 
 def _norm(width, dtype=torch.float32):
