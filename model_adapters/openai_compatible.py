@@ -153,9 +153,12 @@ class ApiModel:
 
 def sent_size(size: Size, settings: Settings) -> Size:
     """Width, height in which a picture is sent: no side above the limit, both multiples of what is asked."""
-    longest, multiple = max(size), settings.image_side_multiple
-    scale = min(1.0, (settings.max_image_side or longest) / longest)
-    width, height = (max(1, round(side * scale / multiple)) * multiple for side in size)
+    longest, multiple, limit = max(size), settings.image_side_multiple, settings.max_image_side
+    scale = min(1.0, (limit or longest) / longest)
+    steps = [round(side * scale / multiple) for side in size]
+    if limit:
+        steps = [min(each, limit // multiple) for each in steps]  # rounded up, a side could be above the limit
+    width, height = (max(1, each) * multiple for each in steps)
     return width, height
 
 

@@ -53,6 +53,7 @@ def test_it_answers_at_once(tmp_path, arguments: list[str], seconds: float) -> N
         (["run", "--suite", "fakes"], "mpeval: Missing option '--model'."),
         (["run", "--model", "fake-model", "--suite", "fakes", "--limit", "0"], "mpeval: Invalid value"),
         (["run", "--model", "fake-model", "--suite", "fakes", "--batch-size", "0"], "mpeval: Invalid value"),
+        (["run", "--model", "fake-model", "--suite", "fakes", "--batch-size", "²"], "mpeval: Invalid value"),
         (["run", "--model", "fake-model"], "mpeval: give either --suite or --benchmark"),
         (["run", "--model", ",", "--suite", "fakes"], "mpeval: an empty list of names"),
         (["run", "--model", "fake-modle", "--suite", "fakes"], "mpeval: unknown model 'fake-modle'"),

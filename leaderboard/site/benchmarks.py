@@ -15,6 +15,7 @@ from ..specs import TableSpec
 from .folder import write_shard
 from .runs import Paired, difference
 from .samples import SIZE_BINS
+from .tables import benchmarks_of
 
 MOST_PAIRS = 200
 """Of runs on one benchmark: each difference takes up to a second."""
@@ -50,4 +51,4 @@ def write_benchmark(
 
 def tables_with(benchmark: str, specs: Sequence[TableSpec]) -> list[str]:
     """Ids of the tables that have a column of this benchmark."""
-    return [spec.id for spec in specs if any(column.key.split(":")[0] == benchmark for column in spec.columns)]
+    return [spec.id for spec in specs if any(benchmark in benchmarks_of(column) for column in spec.columns)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -96,9 +95,3 @@ def copy_assets(folder: Path) -> None:
     for path in sorted(source.iterdir()):
         # Not copy2: an installation's files may be read-only.
         shutil.copyfile(path, folder / path.name)
-
-
-def size_on_disk(folder: Path) -> tuple[int, int]:
-    """Files, and bytes in them."""
-    sizes = [os.path.getsize(path) for path in folder.rglob("*") if path.is_file()]
-    return len(sizes), sum(sizes)

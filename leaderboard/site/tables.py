@@ -12,7 +12,7 @@ from ..build import Cell, Row, build_table
 from ..formats.layout import remarks
 from ..measured import MeasuredRun
 from ..published import UNKNOWN, Protocol, Published
-from ..specs import TableSpec
+from ..specs import ColumnSpec, TableSpec
 
 
 def site_table(
@@ -42,13 +42,25 @@ def site_table(
         "heading": table.heading,
         "source": table.source,
         "columns": [
-            {"label": column.label, "over": column.over, "benchmark": each.key.split(":")[0], "best": each.best}
+            {
+                "label": column.label,
+                "over": column.over,
+                "best": each.best,
+                "benchmarks": benchmarks_of(each),
+                "run": each.run.benchmark if each.run else None,
+            }
             for column, each in zip(table.columns, spec.columns)
         ],
         "groups": groups,
         "remarks": [list(each) for each in remarks(table)],
         "declared": [dict(zip(Protocol.__struct_fields__, fields)) for fields in declared],
     }
+
+
+def benchmarks_of(column: ColumnSpec) -> tuple[str, str]:
+    """Names under which mpeval may have a column's benchmark: a split can be one of its own (`mevis-valid-u`)."""
+    name, split = column.key.split(":")[:2]
+    return name, f"{name}-{split}"
 
 
 def summary(spec: TableSpec) -> dict[str, str]:

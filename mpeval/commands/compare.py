@@ -78,7 +78,9 @@ def _print_one(result: Comparison) -> None:
     head = f"{result.benchmark}, protocol {result.protocol}: {result.metric} in % with 95 % intervals"
     print(printable(f"{head}; paired samples: {result.samples}, pictures or videos: {result.clusters}"))
     report.print_table(_sides(result))
-    print(f"B - A: {_difference(result)} points, {_p_value(result)}")
+    difference, interval = _difference(result)
+    how = f"95 % interval {interval}" if result.interval else f"{interval}: all samples are of one cluster"
+    print(f"B - A: {difference} ({how}) points, {_p_value(result)}")
     print(f"Samples on which B is better: {result.wins}, worse: {result.losses}, equal: {result.ties}")
     for line in [*_left_out(result), *result.remarks]:
         print(printable(line))
@@ -131,7 +133,7 @@ def _overview(results: Sequence[Comparison]) -> Table:
         table.add_row(
             escape(printable(result.benchmark)) + "\n" + escape(printable(f"{result.metric}, {result.protocol}")),
             *(f"{100 * side.value:.1f}" for side in sides),
-            _difference(result).replace(" (95 % interval ", "\n").rstrip(")"),
+            "\n".join(_difference(result)),
             _short_p(result),
             f"{result.wins}, {result.losses},\n{result.ties}",
             str(result.clusters),
@@ -148,11 +150,10 @@ def _costs(side: Side) -> tuple[str, str, str]:
     )
 
 
-def _difference(result: Comparison) -> str:
-    if result.interval is None:
-        return f"{100 * result.difference:+.1f} (no interval: all samples are of one cluster)"
-    low, high = result.interval
-    return f"{100 * result.difference:+.1f} (95 % interval {100 * low:+.1f} to {100 * high:+.1f})"
+def _difference(result: Comparison) -> tuple[str, str]:
+    """B minus A in points, and its interval."""
+    ends = result.interval and "{:+.1f} to {:+.1f}".format(*(100 * end for end in result.interval))
+    return f"{100 * result.difference:+.1f}", ends or "no interval"
 
 
 def _p_value(result: Comparison) -> str:

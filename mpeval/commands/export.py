@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -44,7 +45,7 @@ def command(
     """
     if form in FOR_A_FILE and to is None:
         raise UserError(f"{form} is not for a terminal: give a file with --to FILE")
-    _check_options(form, protocol, source_url, task_id)
+    _check_options(form, data_dir, protocol, source_url, task_id)
     with Run.read(find_run(run)) as opened:
         if form == "submission":
             assert to is not None
@@ -62,12 +63,13 @@ def command(
                 _write_text(results_file(opened, protocol, source_url, str(task_id)), to)
             elif form == "parquet":
                 assert to is not None
-                _write_parquet(opened, to)
+                with _in_one_step(to) as partial:
+                    _write_parquet(opened, partial)
             elif to is None:
                 sys.stdout.buffer.writelines(_lines(opened))
                 sys.stdout.flush()
             else:
-                with to.open("wb") as file:
+                with _in_one_step(to) as partial, partial.open("wb") as file:
                     file.writelines(_lines(opened))
         except BrokenPipeError:  # `mpeval export RUN | head`: click ends the process without a word
             raise
@@ -76,7 +78,11 @@ def command(
             raise UserError(f"cannot write {to}: {reason}") from error
 
 
-def _check_options(form: str, protocol: str | None, source_url: str | None, task_id: str | None) -> None:
+def _check_options(
+    form: str, data_dir: str | None, protocol: str | None, source_url: str | None, task_id: str | None
+) -> None:
+    if form != "submission" and data_dir is not None:
+        raise UserError(f"--data-dir is for --format submission, not for {form}")
     if form not in ("hf", "hf-results") and (protocol or source_url):
         raise UserError(f"--protocol and --source-url are for --format hf and hf-results, not for {form}")
     if form == "hf-results" and not task_id:
@@ -88,13 +94,22 @@ def _check_options(form: str, protocol: str | None, source_url: str | None, task
 
 
 def _write_text(text: str, to: Path | None) -> None:
-    """To a file in one step: a card that is there is never half of it."""
     if to is None:
         click.echo(text, nl=not text.endswith("\n"))
         return
-    temporary = to.with_name(f"{to.name}.tmp")
-    temporary.write_text(text if text.endswith("\n") else f"{text}\n", "utf-8", newline="")
-    temporary.replace(to)
+    with _in_one_step(to) as partial:
+        partial.write_text(text if text.endswith("\n") else f"{text}\n", "utf-8", newline="")
+
+
+@contextmanager
+def _in_one_step(to: Path) -> Iterator[Path]:
+    """Where to write what then takes the file's place: neither a half of it is left, nor one of what was there."""
+    partial = to.with_name(f"{to.name}.part")
+    try:
+        yield partial
+        partial.replace(to)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _write_submission(run: Run, to: Path, data_dir: str | None) -> None:

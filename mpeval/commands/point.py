@@ -37,6 +37,8 @@ def command(model: str, out: Path | None, device: str, as_json: bool, tracking: 
     from mpeval.types import Elicitation, Query
 
     media = _media(file)
+    if tracking and media.kind != "video":
+        raise UserError(f"--tracking is for videos, and {file} is read as a picture: leave it out")
     out = _writable(out or Path(f"{file.stem}-points.png"))
     elicitation = Elicitation("point", max_new_tokens=_MAX_NEW_TOKENS)
     if tracking:
@@ -90,7 +92,7 @@ def _writable(out: Path) -> Path:
         if not existed:
             out.unlink()
     except OSError as error:
-        raise UserError(f"cannot write {out}: {error.strerror}; choose another --out") from error
+        raise UserError(f"cannot write {out}: {error.strerror or error}; choose another --out") from error
     return out
 
 

@@ -76,8 +76,8 @@ class BatchSize(click.ParamType):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | None:
         if value in (None, "auto"):
             return None
-        if not str(value).isdigit() or int(value) < 1:
-            self.fail(f"{value!r} is neither 'auto' nor a number from 1 on", param, ctx)
+        if not re.fullmatch("[0-9]{1,6}", str(value)) or int(value) < 1:
+            self.fail(f"{value!r} is neither 'auto' nor a number from 1 to 999999", param, ctx)
         return int(value)
 
 

@@ -30,6 +30,8 @@ def command(table: str, format_: str, runs: Path | None, check: bool) -> int:
     from mpeval.leaderboard.published import load_published
     from mpeval.leaderboard.specs import find_spec, load_specs
 
+    if check and runs:
+        raise UserError("--check looks at published numbers alone: leave --runs out, or --check")
     specs, published = load_specs(), load_published()
     chosen = specs if table == "all" else [find_spec(table, specs)]
     if check:

@@ -22,6 +22,8 @@ from mpeval.engine.flash import Slots, decode, has_flash
 
 ROWS_AT_ONCE = 2048
 """Queries of a sample that attend together where they need a mask: bounds what it takes."""
+READ_AT_ONCE = 1 << 15
+"""Positions of slots that questions read together: more would take more memory for their copies."""
 DENSE = 256
 """Prompts up to this length attend with one mask: more calls would take longer than what they save."""
 
@@ -145,8 +147,12 @@ class Questions:
         for table, new in zip(self.cache.layers[layer], (k, v), strict=True):
             table.index_copy_(0, self.rows, new.flatten(0, 1))
         read = self.mask.shape[-1]
-        keys, values = (table[layer, self.slots, :read] for table in (self.cache.keys, self.cache.values))
-        return attend(q, keys, values, self.mask)
+        together = max(1, READ_AT_ONCE // read)
+        parts = []
+        for own, slots, mask in zip(*(each.split(together) for each in (q, self.slots, self.mask)), strict=True):
+            keys, values = (table[layer, slots, :read] for table in (self.cache.keys, self.cache.values))
+            parts.append(attend(own, keys, values, mask))
+        return torch.cat(parts) if len(parts) > 1 else parts[0]
 
 
 class Steps:
@@ -184,8 +190,8 @@ def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, causal: 
     mask broadcasts to [batch, heads, n, m], True where seen; causal: n and m are equal, and each sees what is before.
     """
     shared = q.shape[2] != k.shape[2]
-    if shared and q.is_cuda and mask is not None:
-        # the kernels that take a mask want a key head for each head; the others would hold all scores
+    if shared and q.is_cuda and (mask is not None or q.dtype == torch.float32):
+        # the kernels that take a mask or float32 want a key head for each head; the others would hold all scores
         k, v = (t.repeat_interleave(q.shape[2] // t.shape[2], dim=2) for t in (k, v))
         shared = False
     q, k, v = (t.transpose(1, 2) for t in (q, k, v))

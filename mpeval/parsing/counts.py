@@ -5,34 +5,34 @@ from __future__ import annotations
 import re
 
 _TAG = re.compile(r"<[^<>]*>")
-_STATED = (
-    re.compile(r"\btotal of (\d{1,9})\b", re.ASCII | re.IGNORECASE),
-    re.compile(r"\btotal number\b[^.]{0,200}? is:? (\d{1,9})\b", re.ASCII | re.IGNORECASE),
-    re.compile(r"\bthere (?:is|are) (\d{1,9})\b", re.ASCII | re.IGNORECASE),
+_INTEGER = r"(\d{1,3}(?:,\d{3}){1,2}|\d{1,9})"
+_END = r"\b(?![.,]\d)"
+"""Of an integer: the 2 of 2.5 is none."""
+_STATED = tuple(
+    re.compile(rf"{before} {_INTEGER}{_END}", re.ASCII | re.IGNORECASE)
+    for before in (r"\btotal of", r"\btotal number\b[^.]{0,200}? is:?", r"\bthere (?:is|are)")
 )
 
 
 def states_none(text: str) -> bool:
     """Whether the answer says that there is nothing: "There are none.", "none"."""
     words = _TAG.sub(" ", text)
-    return (
-        bool(re.search(r"\bthere (?:is|are) none\b", words, re.IGNORECASE)) or _bare(words).lower() == "none"
-    )
+    return bool(re.search(r"\bthere (?:is|are) none\b", words, re.IGNORECASE)) or _bare(words).lower() == "none"
 
 
 def stated_count(text: str) -> int | None:
     """The number of things that the answer states in words, 0 for "There are none."; None where it states
     none.
 
-    A bare integer, else "a total of N", "the total number of ... is N" or "There are N" (the last such
+    A bare integer (1,234 too), else "a total of N", "the total number of ... is N" or "There are N" (the last such
     statement of the first of these forms found), outside the tags that hold points.
     """
     words = _TAG.sub(" ", text)
-    if re.fullmatch(r"\d{1,9}", _bare(words), re.ASCII):
-        return int(_bare(words))
+    if bare := re.fullmatch(_INTEGER, _bare(words), re.ASCII):
+        return int(bare[1].replace(",", ""))
     for pattern in _STATED:
         if found := pattern.findall(words):
-            return int(found[-1])
+            return int(found[-1].replace(",", ""))
     return 0 if states_none(text) else None
 
 

@@ -36,7 +36,7 @@ GRAMMARS: dict[str, dict[str, Parser]] = {
 SCALES: dict[CoordinateSpace, float] = {"thousandths": 1000, "percent": 100, "unit": 1}
 """The coordinate at the right and the lower edge."""
 
-_THOUGHTS = ("</think>", "◁/think▷")
+_THOUGHTS = (("<think>", "</think>"), ("◁think▷", "◁/think▷"))
 
 
 def read(
@@ -77,9 +77,11 @@ def _scaled(pair: Pair, edges: tuple[float, float], size: Size) -> Pair:
 
 
 def _answer(text: str) -> str:
-    """What follows the model's thoughts, where it wrote any."""
-    for end in _THOUGHTS:
+    """What follows the model's thoughts, where it wrote any; nothing where they were cut off before their end."""
+    for begin, end in _THOUGHTS:
         text = text.rpartition(end)[2]
+        if text.lstrip().startswith(begin):
+            return ""
     return text
 
 

@@ -311,6 +311,23 @@ def versions() -> dict[str, str]:
     return {**found, "numpy": np.__version__, "platform": platform.platform()}
 
 
+def positive(word: str) -> int:
+    """A number from 1 on."""
+    if not word.isdecimal() or int(word) < 1:
+        raise argparse.ArgumentTypeError(f"{word!r} is no number from 1 on")
+    return int(word)
+
+
+def is_picture(file: Path) -> bool:
+    """Whether a file can be read as a picture."""
+    try:
+        with Image.open(file) as picture:
+            picture.verify()
+    except (OSError, SyntaxError):  # Pillow's words for a damaged file
+        return False
+    return True
+
+
 def arguments_of(words: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line; exits with one line where it is wrong."""
     parser = argparse.ArgumentParser(description="Record what a released MolmoPoint checkpoint computes.")
@@ -321,8 +338,8 @@ def arguments_of(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--image", type=Path, action="append", default=[], metavar="FILE", help="A picture more.")
     parser.add_argument("--prompt", action="append", metavar="TEXT", help=f"Asked of each. [{DEFAULT_PROMPT}]")
     parser.add_argument("--no-drawn", action="store_true", help="Leave the pictures that this script draws out.")
-    parser.add_argument("--max-crops", type=int, metavar="N", help="Crops of a picture at most. [the checkpoint's]")
-    parser.add_argument("--max-new-tokens", type=int, default=48, metavar="N")
+    parser.add_argument("--max-crops", type=positive, metavar="N", help="Of a picture at most. [the checkpoint's]")
+    parser.add_argument("--max-new-tokens", type=positive, default=48, metavar="N")
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1.")
     options = parser.parse_args(words)
@@ -332,9 +349,14 @@ def arguments_of(words: Sequence[str] | None = None) -> argparse.Namespace:
         parser.error(f"{options.out} is not empty: give a new folder")
     if options.no_drawn and not options.image:
         parser.error("nothing to record: give --image, or leave --no-drawn out")
+    repository = options.checkpoint.count("/") == 1 and not options.checkpoint.startswith((".", "/", "~"))
+    if not repository and not Path(options.checkpoint).is_dir():
+        parser.error(f"{options.checkpoint} is neither a folder nor OWNER/NAME of the Hub")
     for file in options.image:
         if not file.is_file():
             parser.error(f"{file} is missing")
+        if not is_picture(file):
+            parser.error(f"{file} is no picture that can be read")
     return options
 
 

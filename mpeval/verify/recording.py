@@ -162,7 +162,7 @@ def verify_case(folder: Path, recording: Recording, name: str, loaded: Loaded | 
 
 
 def _require_fitting(file: Path, golden: Mapping[str, np.ndarray], config: ModelConfig) -> None:
-    """Raises `UserError` for arrays that do not fit each other: only the sound ones tell of a difference in programs."""
+    """Raises `UserError` for arrays that do not fit each other: such a case was damaged, and says nothing of us."""
 
     def require(name: str, fits: bool) -> None:
         if not fits:
@@ -245,8 +245,9 @@ def _verify_steps(
         of_patches = _tolerance(golden["patch_logits"], relative)
         yield close(WHERE_GOLDEN, "patch logits", ours["patch_logits"], golden["patch_logits"], of_patches)
 
-    yield close(WHERE_GOLDEN, "masked logits", ours["processed"], golden["processed"], tolerance)
-
+    # Of image tokens the constraints leave the best alone, which rounding may decide: the next tokens tell of them.
+    masked = (ours["processed"][:, :words], golden["processed"][:, :words])
+    yield close(WHERE_GOLDEN, "masked logits", *masked, tolerance)
     margins = _margins(golden["processed"])
     of_points = np.flatnonzero((generated[1:] >= words) & (generated[1:] < words + sizes[0]))
     margins[of_points + 1] = np.minimum(margins[of_points + 1], _margins(golden["patch_logits"][of_points]))

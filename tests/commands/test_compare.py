@@ -62,6 +62,15 @@ def test_several_benchmarks_are_a_table(plugin, mpeval, tmp_path) -> None:
     assert len(json.loads(mpeval("compare", tmp_path / "center", tmp_path / "oracle", "--json").out)) == 2
 
 
+def test_one_cluster_has_no_interval(plugin, mpeval, tmp_path) -> None:
+    for name in ("oracle", "center"):
+        mpeval("run", "--model", name, "--benchmark", "fake,fake-spoilt", "--limit", "1", "--out", tmp_path)
+    ended = mpeval("compare", tmp_path / "center", tmp_path / "oracle")
+    assert "no interval" in ended.out and "(no interval" not in ended.out
+    ended = mpeval("compare", tmp_path / "center" / "fake", tmp_path / "oracle" / "fake")
+    assert "(no interval: all samples are of one cluster) points, p = 1.00" in ended.out
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

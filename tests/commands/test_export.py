@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib
 import json
+import sqlite3
 import subprocess
 import sys
 
@@ -15,7 +17,7 @@ import yaml
 from mpeval import registry
 from mpeval.manifest import identity_hash, read_manifest
 from mpeval.model_card import dataset_id
-from mpeval.store import find_runs
+from mpeval.store import DATABASE, find_run, find_runs
 from tests.leaderboard.site_runs import put_run, screens
 
 
@@ -35,6 +37,17 @@ def test_json_lines(run, mpeval, tmp_path) -> None:
     assert "no picture" in rows[3]["prediction"]["error"] or rows[3]["prediction"]["error"]
     assert mpeval("export", run, "--to", tmp_path / "run.jsonl").out == ""
     assert (tmp_path / "run.jsonl").read_text() == ended.out
+
+
+def test_a_file_that_is_there_stays_where_writing_ends_early(run, mpeval, tmp_path) -> None:
+    file = tmp_path / "run.jsonl"
+    file.write_text("as it was")
+    with contextlib.closing(sqlite3.connect(find_run(run) / DATABASE)) as database, database:
+        database.execute("update samples set prediction = 'no JSON' where position = 30")
+    ended = mpeval("export", run, "--to", file)
+    assert (ended.status, ended.err.count("\n")) == (2, 1)
+    assert file.read_text() == "as it was"
+    assert [each.name for each in tmp_path.glob("run.jsonl*")] == ["run.jsonl"]
 
 
 def test_a_folder_above_one_run_or_several(run, mpeval, tmp_path) -> None:
@@ -230,6 +243,7 @@ def test_a_file_of_results(whole, mpeval, tmp_path) -> None:
         (("hf-results",), "--task-id"),
         (("hf", "--task-id", "x"), "--task-id is for"),
         (("jsonl", "--protocol", "all"), "are for --format hf"),
+        (("hf", "--data-dir", "x"), "--data-dir is for --format submission"),
         (("hf", "--source-url", "javascript:alert(1)"), "is no address"),
         (("hf-results", "--task-id", "x", "--protocol", "all"), "name one protocol"),
     ],

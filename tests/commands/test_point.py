@@ -144,3 +144,9 @@ def test_a_users_mistake_is_one_line_and_writes_nothing(
     assert (ended.status, len(ended.err.splitlines())) == (2, 1)
     assert wrong in ended.err
     assert sorted(tmp_path.iterdir()) == before
+
+
+def test_tracking_is_for_videos(mpeval: Call, picture: Path, tmp_path: Path) -> None:
+    ended = mpeval("point", "--model", "center", "--tracking", "--out", tmp_path / "o.png", picture, "x")
+    assert (ended.status, len(ended.err.splitlines())) == (2, 1)
+    assert "--tracking is for videos" in ended.err and not (tmp_path / "o.png").exists()

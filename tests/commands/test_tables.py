@@ -94,6 +94,12 @@ def test_runs_that_no_column_shows_are_named(mpeval: Call, runs: Path) -> None:
     assert ended.err == "mpeval: runs left out, for no column here shows their benchmark: demo-screens\n"
 
 
+def test_the_check_takes_no_runs(mpeval: Call, runs: Path) -> None:
+    ended = mpeval("tables", "1", "--runs", runs, "--check")
+    assert (ended.status, ended.out, len(ended.err.splitlines())) == (2, "", 1)
+    assert "published numbers alone" in ended.err
+
+
 def test_a_folder_without_runs(mpeval: Call, tmp_path: Path) -> None:
     ended = mpeval("tables", "1", "--runs", tmp_path / "nothing")
     assert (ended.status, ended.out, len(ended.err.splitlines())) == (2, "", 1)

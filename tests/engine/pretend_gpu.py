@@ -37,7 +37,7 @@ class OnGpu(Tensor):
 
     elem: Tensor
     """Its numbers."""
-    __torch_function__ = torch._C._disabled_torch_function_impl
+    __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
 
     @staticmethod
     def __new__(cls, elem: Tensor) -> OnGpu:
@@ -55,7 +55,9 @@ class OnGpu(Tensor):
         return made
 
     @classmethod
-    def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    def __torch_dispatch__(  # type: ignore[override]
+        cls, func: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
         raise RuntimeError(f"{func} on a pretended GPU that is gone")
 
     def tolist(self) -> Any:
@@ -64,7 +66,7 @@ class OnGpu(Tensor):
     def data_ptr(self) -> int:
         return self.elem.data_ptr()
 
-    def __repr__(self) -> str:
+    def __repr__(self) -> str:  # type: ignore[override]
         return f"OnGpu({self.elem!r})"
 
 
@@ -218,24 +220,24 @@ def _run(func: Any, args: Any, kwargs: Any) -> Any:
     name = _name(func)
     if name == "_fused_sdp_choice":
         return 0  # the one that is written in other operations
-    if name == "_varlen_attn":
-        return _varlen_attn(*args, **kwargs)
+    if name == "_flash_attention_forward":
+        return _flash(*args, **kwargs)
     out = func(*args, **kwargs)
     # from one device to another there is always a copy
     return out.clone() if name == "_to_copy" and out is args[0] else out
 
 
-def _varlen_attn(
-    q: Tensor, k: Tensor, v: Tensor, cu_q: Tensor, cu_k: Tensor, max_q: int, max_k: int, *rest: Any
-) -> tuple[Tensor, Tensor, Tensor]:
+def _flash(
+    q: Tensor, k: Tensor, v: Tensor, cu_q: Tensor, cu_k: Tensor, max_q: int, max_k: int, *rest: Any, seqused_k: Tensor
+) -> tuple[Tensor, ...]:
     """What the flash kernel computes, one sequence after the other, and what it asks of its arguments."""
-    causal, scale, window, gqa, used, table, splits = (*rest, *[None] * 7)[:7]
-    assert not causal and scale is None and window == [-1, -1] and table is None and splits is None
+    assert not any(rest), "no dropout, not causal"
     assert q.dtype == k.dtype == v.dtype and all(each.stride(-1) == 1 for each in (q, k, v))
     assert q.dim() == k.dim() == v.dim() == 3 and k.shape == v.shape and q.shape[2] == k.shape[2]
-    assert gqa or q.shape[1] == k.shape[1]
+    assert q.shape[1] % k.shape[1] == 0
     assert cu_q.dtype == cu_k.dtype == torch.int32 and cu_q.shape == cu_k.shape
-    assert used is not None and used.dtype == torch.int32 and used.is_contiguous() and len(used) == len(cu_q) - 1
+    used = seqused_k
+    assert used.dtype == torch.int32 and used.is_contiguous() and len(used) == len(cu_q) - 1
     out, group = torch.zeros_like(q), q.shape[1] // k.shape[1]
     for i, count in enumerate(used.tolist()):
         queries, first = slice(int(cu_q[i]), int(cu_q[i + 1])), int(cu_k[i])
@@ -243,12 +245,14 @@ def _varlen_attn(
         keys, values = (t[first : first + count].float().repeat_interleave(group, 1) for t in (k, v))
         weights = torch.einsum("qhd,khd->hqk", q[queries].float() / q.shape[2] ** 0.5, keys).softmax(-1)
         out[queries] = torch.einsum("hqk,khd->qhd", weights, values).to(q.dtype)
-    return out, q.new_zeros(q.shape[1], len(q), dtype=torch.float), torch.zeros(2, dtype=torch.uint64)
+    # and what training needs: sums of the scores, the state of random numbers, two that are empty
+    return out, q.new_zeros(q.shape[1], len(q), dtype=torch.float), *(q.new_zeros(count) for count in (2, 0, 0))
 
 
 @contextmanager
 def pretended_gpu(patch: pytest.MonkeyPatch) -> Iterator[PretendGpu]:
     """The device `cuda:0` is there."""
+    guards = _device_guards()
     gpu = PretendGpu.current = PretendGpu()
     patch.setattr(torch.cuda, "_lazy_init", lambda: None)
     patch.setattr(torch.cuda, "CUDAGraph", PretendGraph)
@@ -262,7 +266,6 @@ def pretended_gpu(patch: pytest.MonkeyPatch) -> Iterator[PretendGpu]:
     # so that `torch.tensor(..., device="cuda:0")` is seen as the copy that it is
     before = torch._C._only_lift_cpu_tensors()
     torch._C._set_only_lift_cpu_tensors(True)
-    guards = _device_guards()
     guards[CUDA] = guards[CPU]
     try:
         with gpu:
@@ -275,8 +278,10 @@ def pretended_gpu(patch: pytest.MonkeyPatch) -> Iterator[PretendGpu]:
 def _device_guards() -> Any:
     """torch's own table of what chooses the current device. A build for CPUs has no entry for GPUs, and goes no further
     without one; the CPU's does nothing."""
-    library = ctypes.CDLL(str(Path(torch.__file__).parent / "lib" / "libc10.so"))
-    return (ctypes.c_void_p * 20).in_dll(library, "_ZN3c104impl26device_guard_impl_registryE")
+    library = Path(torch.__file__).parent / "lib" / "libc10.so"
+    if torch.backends.cuda.is_built() or not library.exists():
+        pytest.skip("only torch's builds for CPUs on Linux can pretend to have a GPU")
+    return (ctypes.c_void_p * 20).in_dll(ctypes.CDLL(str(library)), "_ZN3c104impl26device_guard_impl_registryE")
 
 
 def to_gpu(model: torch.nn.Module) -> Any:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
 import weakref
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -140,7 +138,9 @@ def test_a_step_reads_what_its_slot_holds_and_no_more():
     assert torch.equal(cache.keys[0], before[0][0]) and torch.equal(cache.keys[1, 3], before[0][1, 3])
 
 
-def test_questions_read_what_lies_before_them():
+@pytest.mark.parametrize("positions", [1, 1 << 15])
+def test_questions_read_what_lies_before_them(positions, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(attention, "READ_AT_ONCE", positions)
     cache, starts, n = filled(3, 1), torch.tensor([6, 13]), 3
     slots = torch.tensor([2, 0])
     q, k, v = (
@@ -160,9 +160,10 @@ def test_questions_read_what_lies_before_them():
 # --- the flash kernel's arguments --------------------------------------------------------------------
 
 
-def slow_varlen(q, k, v, starts_q, starts_k, longest_q, longest_k, *, enable_gqa, seqused_k):
-    """What the kernel computes, by its documentation (torch.nn.attention.varlen)."""
-    assert longest_q == 1 and enable_gqa and seqused_k.dtype == starts_k.dtype == starts_q.dtype == torch.int32
+def slow_flash(q, k, v, starts_q, starts_k, longest_q, longest_k, dropout, causal, debug, *, seqused_k):
+    """What the kernel computes, by its documentation (torch.nn.attention.varlen): the first of its results."""
+    assert longest_q == 1 and not (dropout or causal or debug)
+    assert seqused_k.dtype == starts_k.dtype == starts_q.dtype == torch.int32
     assert int(seqused_k.max()) <= longest_k
     parts = []
     for row in range(len(starts_q) - 1):
@@ -170,16 +171,15 @@ def slow_varlen(q, k, v, starts_q, starts_k, longest_q, longest_k, *, enable_gqa
         own = slice(first, first + int(seqused_k[row]))
         assert own.stop <= int(starts_k[row + 1]) <= len(k)
         parts.append(attend(q[None, starts_q[row] : starts_q[row + 1]], k[None, own], v[None, own])[0])
-    return torch.cat(parts)
+    return (torch.cat(parts),)
 
 
 def use(kernel: object, monkeypatch: pytest.MonkeyPatch) -> None:
-    # in place of the module: importing it takes seconds
-    monkeypatch.setitem(sys.modules, "torch.nn.attention.varlen", SimpleNamespace(varlen_attn=kernel))
+    monkeypatch.setattr(torch.ops.aten, "_flash_attention_forward", kernel)
 
 
 def test_a_step_through_the_flash_kernel_is_the_same(monkeypatch: pytest.MonkeyPatch):
-    use(slow_varlen, monkeypatch)
+    use(slow_flash, monkeypatch)
     lengths, rows = torch.tensor([0, 5, 15]), torch.arange(3)
     q, k, v = one_token(3)
     expected = Steps(filled(4, 1), rows, lengths, span=16)(1, q, k, v)
@@ -188,12 +188,12 @@ def test_a_step_through_the_flash_kernel_is_the_same(monkeypatch: pytest.MonkeyP
 
 
 def test_the_kernel_is_tried_before_it_is_used(monkeypatch: pytest.MonkeyPatch):
-    use(slow_varlen, monkeypatch)
+    use(slow_flash, monkeypatch)
     asked = (torch.bfloat16, 2, 16, torch.device("cpu"))
     flash._works.cache_clear()
     assert flash._works(*asked)
     assert not flash._works(torch.float32, *asked[1:])
-    for wrong in (lambda *a, **k: slow_varlen(*a, **k) * 1.5, lambda *a, **k: 1 / 0):
+    for wrong in (lambda *a, **k: (slow_flash(*a, **k)[0] * 1.5,), lambda *a, **k: 1 / 0):
         flash._works.cache_clear()
         use(wrong, monkeypatch)
         assert not flash._works(*asked)

@@ -23,7 +23,7 @@ CPU = torch.device("cpu")
 def test_a_device_that_is_not_there_is_named() -> None:
     with pytest.raises(UserError, match=r"device 'cuda:9' cannot be used here: choose auto or cpu \(.+\)"):
         choose_device("cuda:9")
-    with pytest.raises(UserError, match="device 'toaster' cannot be used here: choose auto or cpu$"):
+    with pytest.raises(UserError, match=r"device 'toaster' cannot be used here: choose auto or cpu$"):
         choose_device("toaster")
     assert choose_device("cpu") == CPU
 

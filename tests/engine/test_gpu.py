@@ -44,7 +44,7 @@ def test_a_gpu_answers_like_a_cpu(semantics, kernel: str, gpu: PretendGpu, monke
     assert streamed(to_gpu(model), samples, 2, rules) == expected
     assert sum(len(answer.triples) for answer in expected) > 4, "the test must see points"
     assert 1 < len(gpu.captured) < gpu.replayed
-    assert all((graph["_varlen_attn"] > 0) == (kernel == "flash") for graph in gpu.captured)
+    assert all((graph["_flash_attention_forward"] > 0) == (kernel == "flash") for graph in gpu.captured)
 
 
 def torch_kernels() -> SimpleNamespace:
@@ -133,7 +133,7 @@ def test_bfloat16(gpu: PretendGpu):
     assert not attention.has_flash(torch.zeros(1, 1, 1, 2, 16, device=DEVICE))
     answers = streamed(model, mixed(3), 3, Rules(12, ()))
     assert all(len(answer.ids) == 12 for answer in answers) and gpu.replayed > 4
-    assert all(graph["_varlen_attn"] == 2 for graph in gpu.captured)
+    assert all(graph["_flash_attention_forward"] == 2 for graph in gpu.captured)
 
 
 def test_out_of_memory_amid_the_stream(gpu: PretendGpu, monkeypatch: pytest.MonkeyPatch):

@@ -21,6 +21,7 @@ from mpeval.errors import UserError
 from mpeval.leaderboard.build import build_table
 from mpeval.leaderboard.published import load_published
 from mpeval.leaderboard.site import build_site, is_current
+from mpeval.leaderboard.site.benchmarks import tables_with
 from mpeval.leaderboard.site.folder import MARKER, replacing, write_shard
 from mpeval.leaderboard.site.runs import ranges
 from mpeval.leaderboard.site.samples import COUNT_BINS, SIZE_BINS, count_bin, size_bin
@@ -139,8 +140,20 @@ def test_a_published_cell_knows_what_is_declared_of_its_protocol() -> None:
     table = site_table(spec, published, [], {})
     row = next(row for group in table["groups"] for row in group["rows"] if row["label"] == "MolmoPoint-8B (64crops)")
     assert (row["kind"], row["size"]) == ("fully-open", 8)
-    column = next(i for i, each in enumerate(table["columns"]) if each["benchmark"] == "screenspot-pro")
+    column = next(i for i, each in enumerate(table["columns"]) if each["run"] == "screenspot-pro")
     assert table["declared"][row["cells"][column]["p"]]["max_crops"] == "64"
+
+
+def test_a_split_that_is_a_benchmark_of_its_own_has_its_published_numbers() -> None:
+    specs = load_specs()
+    assert tables_with("mevis-valid", specs) == tables_with("mevis-valid-u", specs) == ["5"]
+    assert tables_with("pointbench", specs) == ["1", "9"]
+    (five,) = [site_table(spec, load_published(), [], {}) for spec in specs if spec.id == "5"]
+    labels = {
+        name: [column["label"] for column in five["columns"] if name in column["benchmarks"]]
+        for name in ("mevis-valid", "mevis-valid-u")
+    }
+    assert labels == {"mevis-valid": ["J&F"], "mevis-valid-u": ["J&F", "F1", "HOTA"]}
 
 
 def test_a_missing_number_is_marked_whatever_dash_the_paper_prints() -> None:

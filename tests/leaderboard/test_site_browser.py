@@ -241,6 +241,11 @@ def test_a_sample_opened_from_the_list_by_key_leaves_the_keyboard_there(watched:
     expect(line).to_be_focused()
     expect(line).to_have_attribute("aria-current", "true")
     assert page.locator(".samples [aria-current]").count() == 1
+    page.keyboard.press("ArrowDown")  # from there the arrows go on
+    expect(page.locator(".place")).to_have_text(f"5 of {MANY}")
+    expect(page.locator(".samples button").nth(4)).to_be_focused()
+    page.keyboard.press("Tab")  # and the next stop is no other line of a hundred
+    assert not page.evaluate("document.querySelector('.samples').contains(document.activeElement)")
 
 
 def test_a_key_held_down_changes_the_address_seldom(watched: Watched, site: Path) -> None:

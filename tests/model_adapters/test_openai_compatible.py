@@ -125,6 +125,7 @@ def test_pixels_refer_to_the_picture_that_was_sent(server: Server) -> None:
         ((500, 1000), 400, 28, (196, 392)),
         ((1000, 500), None, 28, (1008, 504)),
         ((5000, 3), 100, 1, (100, 1)),
+        ((2000, 500), 1000, 28, (980, 252)),
     ],
 )
 def test_sent_size(size, limit, multiple, expected) -> None:

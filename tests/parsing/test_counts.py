@@ -25,6 +25,11 @@ from mpeval.types import Point
         ("", None),
         ("nonesuch", None),
         ("-3", None),
+        ("1,234", 1234),
+        ("There are 1,234 birds.", 1234),
+        ("There are 3, 4 at most.", 3),
+        ("There are 2.5 on average.", None),
+        ("1,23", None),
         ("9" * 5000, None),
     ],
 )

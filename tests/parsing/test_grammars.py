@@ -91,6 +91,8 @@ def test_pixels_of_a_resized_picture():
         ("any", "There are none.", "none"),
         ("json", "```json\n[]\n```", "none"),
         ("json", "<think>[1, 2]? No.</think>There are none.", "none"),
+        ("json", "<think>\nPerhaps [1, 2], or", None),
+        ("json", "[1, 2] and no <think> tag", "pair"),
         ("molmo2-coords", '<points coords="1 1 123 456">cup</points>', "molmo2-coords"),
     ],
 )

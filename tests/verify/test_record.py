@@ -33,20 +33,30 @@ def test_it_needs_nothing_of_mpeval() -> None:
         ([], "read it, then give --trust-remote-code"),
         (["--trust-remote-code", "--no-drawn"], "nothing to record"),
         (["--trust-remote-code", "--image", "absent.png"], "absent.png is missing"),
+        (["--trust-remote-code", "--image", __file__], "test_record.py is no picture that can be read"),
+        (["--trust-remote-code", "--max-new-tokens", "0"], "'0' is no number from 1 on"),
+        (["--trust-remote-code", "--max-crops", "-1"], "'-1' is no number from 1 on"),
     ],
 )
 def test_mistakes_are_told_before_anything_is_loaded(tmp_path, capsys, words: list[str], said: str) -> None:
     with pytest.raises(SystemExit) as ended:
-        arguments_of(["checkpoint", str(tmp_path / "out"), *words])
+        arguments_of(["owner/name", str(tmp_path / "out"), *words])
     assert ended.value.code == 2
     assert said in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("checkpoint", ["checkpoint", "./MolmoPoint-8B", "/absent/MolmoPoint-8B", "~/MolmoPoint-8B"])
+def test_a_folder_that_is_not_there_is_not_looked_for_on_the_hub(tmp_path, capsys, checkpoint: str) -> None:
+    with pytest.raises(SystemExit):
+        arguments_of([checkpoint, str(tmp_path / "out"), "--trust-remote-code"])
+    assert f"{checkpoint} is neither a folder nor OWNER/NAME of the Hub" in capsys.readouterr().err
+
+
 def test_a_folder_that_holds_something_is_refused(tmp_path, capsys) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(SystemExit):
-        arguments_of(["checkpoint", str(tmp_path), "--trust-remote-code"])
+        arguments_of(["owner/name", str(tmp_path), "--trust-remote-code"])
     assert "is not empty" in capsys.readouterr().err
 
 

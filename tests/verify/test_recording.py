@@ -20,9 +20,12 @@ RECORDED = Path(__file__).parent.parent / "data" / "recording"
 CASES = {"shapes", "shapes_forced", "screen", "dots", "two"}
 WITHOUT_WEIGHTS = {
     *("tokenizer", "chat template", "prompt", "pixels", "grid", "pooling", "mapping", "choices", "points"),
-    "written points",
+    *("written points", "scores are numbers"),
 }
-WITH_WEIGHTS = {"prepared prompt", "prepared pooling", "logits", "pointing logits", "patch logits", "next tokens"}
+WITH_WEIGHTS = {
+    *("prepared tokenizer", "prepared prompt", "prepared pooling", "prepared pixels"),
+    *("logits", "pointing logits", "patch logits", "masked logits", "next tokens"),
+}
 
 
 @pytest.fixture
@@ -69,7 +72,7 @@ def test_all_that_was_recorded_is_matched() -> None:
 def test_without_weights_the_model_is_said_to_be_unchecked(copy: Path, mpeval: Callable[..., Ended]) -> None:
     ended = mpeval("verify", copy)
     assert ended.status == 0
-    left_out = "not compared: prepared prompt, logits, next tokens, generated ids (needs the weights: give --model"
+    left_out = "not compared: prepared prompt, prepared pixels, logits, next tokens, generated ids (needs the weights: "
     assert ended.out.count(left_out) == 2
     checks = checks_of(copy)
     assert failures(checks) == set()
@@ -89,6 +92,8 @@ def test_the_command_loads_the_weights_from_where_they_are(copy: Path, mpeval: C
         ("logits", lambda each: each.__setitem__((0, 3), each[0, 3] + 0.1), "logits"),
         ("logits", lambda each: each.__setitem__((0, -1), 5.0), "pointing logits"),
         ("patch_logits", lambda each: each.__setitem__((0, -1), each[0, -1] + 0.1), "patch logits"),
+        ("logits", lambda each: each.fill(np.nan), "scores are numbers"),
+        ("processed", lambda each: each.__setitem__((0, 3), each[0, 3] + 0.1), "masked logits"),
         ("generated", lambda each: each.__setitem__(0, 1), "next tokens"),
         ("generated", lambda each: each.__setitem__(0, 1), "generated ids"),
         ("input_ids", lambda each: each.__setitem__(0, each[0] + 1), "prepared prompt"),
@@ -112,6 +117,51 @@ def test_a_choice_between_two_that_lie_close_is_not_held_against_anybody(copy: P
     assert any(check.note.startswith("0 of ") for check in checks)
 
 
+@pytest.mark.parametrize(
+    ("file", "change", "kind"),
+    [
+        ("tokenizer.json", lambda each: each["model"].update(merges=each["model"]["merges"][:9]), "prepared tokenizer"),
+        ("preprocessor_config.json", lambda each: each.update(image_mean=[0.4] * 3), "prepared pixels"),
+    ],
+)
+def test_small_files_of_the_checkpoint_that_differ_are_noticed(
+    copy: Path, tmp_path: Path, file: str, change: Callable[[dict], object], kind: str
+) -> None:
+    """A run takes them from beside the weights, not from the recording."""
+    shutil.copytree(RECORDED, tmp_path / "checkpoint")
+    content = json.loads((tmp_path / "checkpoint" / file).read_text())
+    change(content)
+    (tmp_path / "checkpoint" / file).write_text(json.dumps(content))
+    assert failures(checks_of(copy, f"molmo:{tmp_path / 'checkpoint'}")) == {kind}
+
+
+@pytest.mark.parametrize(
+    ("array", "change"),
+    [
+        ("logits", lambda each: each[0]),
+        ("logits", lambda each: each[:-1]),
+        ("processed", lambda each: each[:, :-1]),
+        ("generated", lambda each: each[:-1]),
+        ("generated", lambda each: each + 10**6),
+        ("forced", lambda each: each[:-1]),
+        ("patch_logits", lambda each: each[:, :-1]),
+        ("pixel_values", lambda each: each[:, :-1]),
+        ("token_pooling", lambda each: each[:-1]),
+        ("token_pooling", lambda each: each + 10**6),
+        ("input_ids", lambda each: each + 10**6),
+        ("image", lambda each: each.astype(str)),
+        ("text", lambda each: np.zeros(1)),
+    ],
+)
+def test_arrays_that_do_not_fit_each_other_are_named(copy: Path, mpeval, array: str, change) -> None:
+    file = copy / "shapes" / "golden.npz"
+    arrays = dict(np.load(file))
+    np.savez(file, **arrays | {array: change(arrays[array])})
+    ended = mpeval("verify", copy, "--model", f"molmo:{RECORDED}", "--device", "cpu")
+    assert (ended.status, ended.err.count("\n")) == (2, 1)
+    assert "golden.npz: " in ended.err and "does not fit the other arrays: record it again" in ended.err
+
+
 def test_another_chat_template_is_noticed(copy: Path) -> None:
     change_json(copy, lambda content: content["cases"]["shapes"].update(chat="User: Point to the red circle."))
     assert failures(checks_of(copy)) == {"chat template"}
@@ -132,6 +182,10 @@ def test_a_tokenizer_that_differs_is_named_by_its_text(copy: Path) -> None:
         (lambda folder: (folder / "config.json").unlink(), "config.json is missing"),
         (lambda folder: (folder / "shapes" / "golden.npz").unlink(), "golden.npz cannot be read"),
         (lambda folder: (folder / "recording.json").write_text("{"), "is not readable JSON"),
+        (lambda folder: (folder / "recording.json").unlink(), "recording.json is missing above it"),
+        (lambda folder: change_json(folder, lambda each: each.update(cases={})), "texts or cases are missing"),
+        (lambda folder: change_json(folder, lambda each: each.update(tokenizer=[])), "texts or cases are missing"),
+        (lambda folder: change_json(folder, lambda each: each["cases"].update({"../x": {}})), "is damaged"),
     ],
 )
 def test_a_damaged_recording_is_one_line(copy: Path, mpeval: Callable[..., Ended], spoil, said: str) -> None:

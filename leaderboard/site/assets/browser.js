@@ -77,14 +77,21 @@
 
     function drawList() {
       const from = Math.floor(at / PAGE) * PAGE;
+      const inside = list.contains(document.activeElement);
       if (from !== first) {
         first = from;
         list.replaceChildren(...indices.slice(first, first + PAGE).map((i, k) =>
-          el("li", {}, el("button", { type: "button", onclick: () => go(from + k) }, line(i)))));
+          el("li", {}, el("button", { type: "button", tabindex: -1, onclick: () => go(from + k) }, line(i)))));
       }
-      for (const each of list.querySelectorAll("[aria-current]")) each.removeAttribute("aria-current");
+      // One line is in the tab order; arrows move from it.
+      for (const each of list.querySelectorAll("[aria-current]")) {
+        each.removeAttribute("aria-current");
+        each.tabIndex = -1;
+      }
       const current = list.children[at - first].firstChild;
       current.setAttribute("aria-current", "true");
+      current.tabIndex = 0;
+      if (inside) current.focus({ preventScroll: true });
       // The list alone: the page stays where it is. It runs down the side, or on a phone across.
       list.scrollTop = current.offsetTop - list.clientHeight / 2;
       list.scrollLeft = current.offsetLeft - list.clientWidth / 2;
@@ -98,6 +105,13 @@
       say(`Sample ${at + 1} of ${indices.length}`);
       return show(indices[at]).catch((error) => { place.textContent = error.message; });
     }
+
+    list.addEventListener("keydown", (event) => {
+      const by = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+      if (!by) return;
+      event.preventDefault();
+      go(at + by);
+    });
 
     const bar = el("div", { class: "stepper" }, el("button", { type: "button", onclick: () => go(at - 1), title: "k" }, "← previous"), place, el("button", { type: "button", onclick: () => go(at + 1), title: "j" }, "next →"));
     if (!indices.length) place.textContent = "no sample fits";

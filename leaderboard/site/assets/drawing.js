@@ -224,5 +224,5 @@ Site.drawing = (() => {
     };
   }
 
-  return { view, outline, runLengths };
+  return { view, outline };
 })();

@@ -72,7 +72,7 @@
 
   // table: a shard of `tables/`; benchmark: show its columns alone.
   Site.results = (table, benchmark) => {
-    const columns = table.columns.map((column, index) => ({ ...column, index })).filter((each) => !benchmark || each.benchmark === benchmark);
+    const columns = table.columns.map((column, index) => ({ ...column, index })).filter((each) => !benchmark || each.benchmarks.includes(benchmark));
     const rows = table.groups.flatMap((group) => group.rows.map((row) => ({ ...row, group: group.heading })))
       .filter((row) => columns.some((column) => !row.cells[column.index].x));
     const wanted = { kind: "", size: "", source: "", protocol: "", text: "" };
@@ -179,7 +179,7 @@
       if (each.n !== undefined) facts.push(["Samples", each.part || each.n]);
       if (each.w) facts.push(["Judged", each.w]);
       if (each.r) facts.push(["Run", el("a", { href: link(["run", each.r]) }, each.r)]);
-      if (each.c) facts.push(["Protocol", el("a", { href: link(["benchmark", Site.benchmarkId(column.benchmark)], { protocol: each.c }) }, each.c)]);
+      if (each.c) facts.push(["Protocol", el("a", { href: link(["benchmark", Site.benchmarkId(column.run)], { protocol: each.c }) }, each.c)]);
       if (status === "published") facts.push(["Source", table.source], ...declared(each));
       for (const sign of (each.f || "").split(" ").filter(Boolean)) {
         for (const [key, text] of table.remarks) if (key === sign && sign !== STATUS[status][0]) facts.push([`Note ${sign}`, text]);
