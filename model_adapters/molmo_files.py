@@ -130,7 +130,8 @@ def _declared(file: Path, tokenizer: Tokenizer) -> tuple[int, list[int]]:
     start = generation.get("bos_token_id")
     ids = [*ends[:1], *ends] if start is None else [start, *ends]
     for token in ids or [None]:
-        if not isinstance(token, int) or token < 0 or tokenizer.id_to_token(token) is None:
+        # the tokenizer counts in 32 bits
+        if not isinstance(token, int) or not 0 <= token < 1 << 32 or tokenizer.id_to_token(token) is None:
             raise UserError(f"{file}: {token!r} is no id of tokenizer.json: fetch both files again")
     return ids[0], ids[1:]
 

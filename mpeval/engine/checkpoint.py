@@ -26,6 +26,10 @@ MOLMO2_PREFIXES = {
 }
 
 
+STORED = ("F64", "F32", "F16", "BF16")
+"""Number types of weights, as safetensors names them; whole numbers and eight bits need scales that nobody gives."""
+
+
 @dataclass(frozen=True)
 class Place:
     """Where a tensor of the model lies in a checkpoint."""
@@ -68,9 +72,13 @@ def find_weights(folder: Path, model: VisionLanguageModel, weights: str = "model
                     if _ignorable(own, model):
                         continue
                     raise UserError(f"{file}: the tensor {name} has no place in this model: is config.json its own?")
-                shape = tensors.get_slice(name).get_shape()
-                if shape != expected[own]:
-                    raise UserError(f"{file}: {name} is {shape} but config.json asks for {expected[own]}")
+                if own in places:
+                    raise UserError(f"{file}: {name} lies in {places[own].file.name} too: fetch all shards again")
+                stored = tensors.get_slice(name)
+                if stored.get_shape() != expected[own]:
+                    raise UserError(f"{file}: {name} is {stored.get_shape()} but config.json asks for {expected[own]}")
+                if stored.get_dtype() not in STORED:
+                    raise UserError(f"{file}: {name} holds {stored.get_dtype()}: only {', '.join(STORED)} are read")
                 places[own] = Place(file, name)
     if missing := sorted(expected.keys() - places.keys()):
         raise UserError(f"{folder}: {len(missing)} tensors are missing, the first is {missing[0]}: fetch it again")
@@ -124,17 +132,19 @@ def weight_files(folder: Path, weights: str = "model.safetensors") -> list[Path]
     """The safetensors of a checkpoint: one file, or the shards that its index names."""
     index = folder / f"{weights}.index.json"
     if not index.exists():
-        if not (folder / weights).exists():
+        if not (folder / weights).is_file():
             raise UserError(f"{folder} holds neither {weights} nor {index.name}: give the folder of a checkpoint")
         return [folder / weights]
     try:
-        shards = sorted(set(json.loads(index.read_text())["weight_map"].values()))
+        shards = sorted({_text(shard) for shard in json.loads(index.read_text())["weight_map"].values()})
+    except OSError as error:
+        raise UserError(f"cannot read {index}: {error.strerror}") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{index} is not a readable index of shards: fetch the file again") from error
     for shard in shards:
-        if Path(shard).name != shard:
+        if Path(shard).name != shard or shard == "..":
             raise UserError(f"{index} names {shard!r}, which lies outside the folder: refused")
-        if not (folder / shard).exists():
+        if not (folder / shard).is_file():
             raise UserError(f"{folder / shard} is missing: {index.name} asks for {len(shards)} shards")
     return [folder / shard for shard in shards]
 
@@ -145,10 +155,20 @@ def _opened(file: Path, device: str = "cpu") -> Iterator[Any]:
     from safetensors import SafetensorError, safe_open
 
     try:
+        file.open("rb").close()  # the library says of a file that may not be read that it is not there
+    except OSError as error:
+        raise UserError(f"cannot read {file}: {error.strerror}") from error
+    try:
         with safe_open(file, framework="pt", device=device) as tensors:
             yield tensors
     except (SafetensorError, OSError) as error:
         raise UserError(f"{file} is cut or damaged ({error}): fetch it again") from error
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no file's name")
+    return value
 
 
 def _own_name(name: str) -> str:
@@ -169,5 +189,6 @@ def _released_name(name: str, model: VisionLanguageModel) -> str:
 def _ignorable(name: str, model: VisionLanguageModel) -> bool:
     """Tensors that a released file may hold without use: encoder blocks past the last output, a tied head's copy."""
     if name.startswith("vit.transformer.resblocks."):
-        return int(name.split(".")[3]) >= model.config.vision.layers
+        number = name.split(".")[3]
+        return number.isdecimal() and int(number) >= model.config.vision.layers
     return name.startswith("lm_head.") and model.lm_head is None

@@ -40,9 +40,11 @@ class ModelConfig:
         """Build from the released `config.json` (model_type `molmo_point` or `molmo2`)."""
         try:
             config = cls._read(_Section(raw, where, ""), where)
-            return msgspec.convert(msgspec.to_builtins(config), cls)  # checks every value's type
+            config = msgspec.convert(msgspec.to_builtins(config), cls)  # checks every value's type
         except (TypeError, ValueError, AttributeError, msgspec.ValidationError) as error:
             raise UserError(f"{where} holds a value of the wrong kind ({error}): fetch the file again") from error
+        _require_sound(config, where)
+        return config
 
     @classmethod
     def _read(cls, root: _Section, where: str) -> ModelConfig:
@@ -61,6 +63,21 @@ class ModelConfig:
             pointer=_pointer(root) if pointing else None,
             tokens=_tokens(root, pointing),
         )
+
+
+def _require_sound(config: ModelConfig, where: str) -> None:
+    """Raises `UserError` for sizes and token ids that no model has, which otherwise show sample by sample."""
+    for part in ("vision", "connector", "decoder", "pointer"):
+        sizes = getattr(config, part)
+        for name, size in vars(sizes).items() if sizes is not None else ():
+            least = 0 if name == "extra_vocabulary" else 1
+            if type(size) is int and not least <= size < 1 << 31:
+                raise UserError(f"{where}: {name} of the {part} is {size}: fetch the file again")
+    if config.decoder.heads % config.decoder.kv_heads:
+        raise UserError(f"{where}: {config.decoder.kv_heads} key heads do not divide {config.decoder.heads} heads")
+    ids = [id for id in vars(config.tokens).values() if config.pointer is not None or id != -1]
+    if min(ids) < 0 or len(set(ids)) < len(ids):
+        raise UserError(f"{where}: two special tokens have one id, or one has none: fetch the file again")
 
 
 class _Section:

@@ -65,6 +65,8 @@ def test_every_case_gives_every_figure() -> None:
     assert done == QUICK.steps == 8 + 4
     for each in (*report.decoding, *report.media, report.sharing, report.run):
         found = msgspec.structs.asdict(each)  # type: ignore[arg-type]
+        if report.decoding[0].note == SHORT:  # on a busy machine: then there is nothing to compare with
+            found.pop("gain", None)
         if found["note"] != SHORT:
             assert None not in found.values(), found
     assert [each.crops for each in report.media][1:] == [7, 10, 2]

@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mpeval.data.archive import Archive, extract, unpacked_size
-from mpeval.data.names import is_inside, normal
 from mpeval.data.files import Files
+from mpeval.data.names import is_inside, normal
 from mpeval.errors import SampleError, UserError
 
 OUTSIDE = [

@@ -80,6 +80,58 @@ def test_missing_foreign_and_misshapen_tensors_are_named(folder):
         load_model(folder)
 
 
+@pytest.mark.parametrize("dtype", [torch.int64, torch.bool, torch.float8_e4m3fn])
+def test_weights_of_another_kind_of_number_are_refused(folder, dtype):
+    file = folder / "model.safetensors"
+    tensors = load_file(file)
+    save_file(tensors | {"model.transformer.ln_f.weight": tensors["model.transformer.ln_f.weight"].to(dtype)}, file)
+    with pytest.raises(UserError, match=r"ln_f\.weight holds (I64|BOOL|F8_E4M3): only F64, F32, F16, BF16 are read"):
+        load_model(folder)
+
+
+def test_a_tensor_in_two_shards_is_refused(folder):
+    """Which of them was meant nobody can tell."""
+    (folder / "model.safetensors").rename(folder / "a.safetensors")
+    norm = {"model.transformer.ln_f.weight": torch.zeros(64)}
+    save_file(norm, folder / "b.safetensors")
+    index = {"weight_map": {"x": "a.safetensors", "y": "b.safetensors"}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    with pytest.raises(UserError, match=r"b\.safetensors: .*ln_f\.weight lies in a\.safetensors too"):
+        load_model(folder)
+
+
+@pytest.mark.parametrize(
+    ("shards", "said"),
+    [([1], "no readable"), ([["a"]], "no readable"), ([".."], "outside the folder"), (["folder"], "folder is missing")],
+)
+def test_an_index_that_names_no_files(folder, shards, said):
+    (folder / "folder").mkdir()
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": dict(enumerate(shards))}))
+    with pytest.raises(UserError, match=said.replace("no readable", "is not a readable index")):
+        load_model(folder)
+
+
+def test_what_cannot_be_read_is_not_called_damaged(folder, monkeypatch):
+    (folder / "model.safetensors.index.json").mkdir()
+    with pytest.raises(UserError, match=r"cannot read .*index\.json: Is a directory"):
+        load_model(folder)
+    (folder / "model.safetensors.index.json").rmdir()
+
+    def refused(*_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refused)
+    with pytest.raises(UserError, match=r"cannot read .*model\.safetensors: Permission denied"):
+        parameter_count(folder)
+
+
+def test_an_encoder_block_without_a_number_is_foreign(folder):
+    file = folder / "model.safetensors"
+    save_file(load_file(file) | {"model.vit.transformer.resblocks.last.bias": torch.zeros(48)}, file)
+    with pytest.raises(UserError, match=r"resblocks\.last\.bias has no place in this model"):
+        load_model(folder)
+
+
 def test_encoder_blocks_past_the_last_output_are_skipped(folder):
     file = folder / "model.safetensors"
     extra = {"model.vit.transformer.resblocks.26.ffn_norm.bias": torch.zeros(48)}

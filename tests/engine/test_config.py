@@ -128,3 +128,22 @@ def test_a_file_that_is_no_json(tmp_path):
         ModelConfig.load(tmp_path / "config.json")
     with pytest.raises(UserError, match="missing"):
         ModelConfig.load(tmp_path / "other.json")
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value", "said"),
+    [
+        ("text_config", "hidden_size", -64, "width of the decoder is -64"),
+        ("text_config", "hidden_size", 10**12, "width of the decoder is 1000000000000"),
+        ("text_config", "num_hidden_layers", 0, "layers of the decoder is 0"),
+        ("text_config", "num_key_value_heads", 3, "3 key heads do not divide 4 heads"),
+        (None, "image_patch_id", -5, "two special tokens have one id, or one has none"),
+        (None, "patch_token_id", 265, "two special tokens have one id, or one has none"),
+    ],
+)
+def test_sizes_and_ids_that_no_model_has_are_refused(section, key, value, said):
+    """Before a weight is read; else each sample fails with them."""
+    raw = released_config()
+    (raw[section] if section else raw)[key] = value
+    with pytest.raises(UserError, match=said):
+        ModelConfig.from_json(raw)

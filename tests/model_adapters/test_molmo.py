@@ -148,7 +148,8 @@ def test_what_begins_a_prompt_is_read_from_the_generation_configuration(folder: 
     (other / "generation_config.json").write_text(json.dumps({"eos_token_id": [end, start]}))
     assert MolmoAdapter("tiny", other, OPTIONS).control.start == end
     spoilt_files: list[Any] = [
-        {"bos_token_id": 10**6, "eos_token_id": [end]}, {"bos_token_id": end}, {"eos_token_id": []}, []
+        {"bos_token_id": 10**6, "eos_token_id": [end]}, {"bos_token_id": end},
+        {"eos_token_id": 1 << 40}, {"eos_token_id": []}, [],
     ]  # fmt: skip
     for spoilt in spoilt_files:
         (other / "generation_config.json").write_text(json.dumps(spoilt))
