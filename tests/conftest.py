@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.data_layer.fake_server import FakeServer, serving
+
+if not torch.cuda.is_available():
+    # Read when Triton is imported for the first time, by whatever it is: without a GPU its kernels are interpreted.
+    os.environ["TRITON_INTERPRET"] = "1"
 
 ENTRY_POINTS = """
 [mpeval.benchmarks]

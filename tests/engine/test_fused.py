@@ -1,4 +1,7 @@
-"""A decoding step with kernels of its own: what the decoder computes. The kernels run in Triton's interpreter."""
+"""A decoding step with kernels of its own: what the decoder computes.
+
+Without a GPU the kernels run in Triton's interpreter (`conftest.py`).
+"""
 
 from __future__ import annotations
 
@@ -25,13 +28,11 @@ from .tiny_config import released_config
 
 EPS = 1e-6
 HEADS, KV_HEADS, WIDTH = 4, 2, 16
-CPU = torch.device("cpu")
+DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 @pytest.fixture
-def kernels(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    # before Triton's decorator sees a kernel
-    monkeypatch.setitem(os.environ, "TRITON_INTERPRET", "1")
+def kernels() -> ModuleType:
     pytest.importorskip("triton", reason="Triton is not installed: it comes with torch's builds for GPUs")
     from mpeval.engine import kernels
 
@@ -40,7 +41,7 @@ def kernels(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 def randoms(*shapes: tuple[int, ...], dtype: torch.dtype = torch.float32) -> list[Tensor]:
     generator = torch.Generator().manual_seed(1)
-    return [torch.randn(*shape, generator=generator).to(dtype) for shape in shapes]
+    return [torch.randn(*shape, generator=generator).to(DEVICE, dtype) for shape in shapes]
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16], ids=str)
@@ -75,7 +76,7 @@ def test_rotate_and_store(kernels, width, dtype):
         (3, (HEADS + 2 * KV_HEADS) * width), (width,), (width,), (3, 2, width), *2 * [(9, KV_HEADS, width)], dtype=dtype
     )
     cos, sin = table.unbind(1)  # as rows of a table: not one behind the other
-    places = torch.tensor([7, 0, 4])
+    places = torch.tensor([7, 0, 4], device=DEVICE)
     expected_keys, expected_values = keys.clone(), values.clone()
     out = kernels.rotate_and_store(qkv, (q_norm, k_norm), EPS, (cos, sin), (keys, values), places)
 
@@ -110,14 +111,14 @@ def decoder_of(**text: object) -> Decoder:
 @pytest.mark.parametrize("text", [{}, {"qkv_bias": True}], ids=str)
 @torch.inference_mode()
 def test_a_step_is_the_decoders(kernels, text):
-    decoder = decoder_of(**text)
+    decoder = decoder_of(**text).to(DEVICE)
     x, filled = randoms((3, 64), (2, 4 * 32, KV_HEADS, WIDTH))
-    lengths = torch.tensor([0, 17, 30])
+    lengths = torch.tensor([0, 17, 30], device=DEVICE)
 
     def steps() -> Steps:
-        cache = Cache(decoder.config, 4, 32, torch.float32, CPU)
+        cache = Cache(decoder.config, 4, 32, torch.float32, DEVICE)
         cache.keys.view_as(filled).copy_(filled)
-        return Steps(cache, torch.arange(3), lengths, 32)
+        return Steps(cache, torch.arange(3, device=DEVICE), lengths, 32)
 
     theirs, ours = steps(), steps()
     expected = decoder(x[:, None], lengths[:, None], theirs)[:, 0]
@@ -128,7 +129,7 @@ def test_a_step_is_the_decoders(kernels, text):
 
 def works(dtype: torch.dtype = torch.bfloat16) -> bool:
     fused._works.cache_clear()
-    return fused._works(HEADS, KV_HEADS, WIDTH, EPS, dtype, CPU)
+    return fused._works(HEADS, KV_HEADS, WIDTH, EPS, dtype, DEVICE)
 
 
 def test_kernels_are_tried_before_they_are_used(kernels, monkeypatch, caplog):
