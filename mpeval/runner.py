@@ -139,6 +139,9 @@ def _windows(batch: int) -> Iterator[int]:
 
 # --- one sample -----------------------------------------------------------------------------------
 
+_ONE_BY_ONE = threading.Lock()
+"""Held by the thread that prepares again what did not fit into memory beside what other threads were preparing."""
+
 
 def _measure(adapter: ModelAdapter, elicitation: Elicitation, seed: int, positioned: Positioned) -> Footprint | None:
     """What preparing the sample will take; None where the model cannot say."""
@@ -150,6 +153,23 @@ def _measure(adapter: ModelAdapter, elicitation: Elicitation, seed: int, positio
 
 
 def _prepare(adapter: ModelAdapter, elicitation: Elicitation, seed: int, positioned: Positioned) -> Ready:
+    """The sample as the model takes it, or its row with what is wrong with it."""
+    try:
+        return _prepared(adapter, elicitation, seed, positioned)
+    except MemoryError:
+        pass  # outside of the handler: the exception holds what was made so far
+    with _ONE_BY_ONE:  # as others may at this moment
+        try:
+            return _prepared(adapter, elicitation, seed, positioned)
+        except MemoryError as error:
+            position, sample = positioned
+            said = SampleError(f"memory ended while this was prepared ({str(error) or "MemoryError"})")
+            row = Row(sample.id, position, None, None, sample.query, sample.target, dict(sample.slices), failure(said))
+            return Ready(row, None)
+
+
+def _prepared(adapter: ModelAdapter, elicitation: Elicitation, seed: int, positioned: Positioned) -> Ready:
+    """`_prepare`; raises `MemoryError`."""
     position, sample = positioned
     target = sample.target
     row = Row(sample.id, position, None, None, sample.query, target, dict(sample.slices), Prediction())
@@ -163,7 +183,7 @@ def _prepare(adapter: ModelAdapter, elicitation: Elicitation, seed: int, positio
         shown = target if adapter.capabilities.needs_target else None
         query = Query(sample.id, sample.media, row.prompt, elicitation, query_seed(seed, sample.id), shown)
         return Ready(row, adapter.prepare(query))
-    except UserError:
+    except (UserError, MemoryError):
         raise
     except Exception as error:
         return Ready(msgspec.structs.replace(row, prediction=failure(error)), None)

@@ -328,6 +328,26 @@ def test_a_stream_that_keeps_an_answer_back_loses_nothing(tmp_path: Path) -> Non
         assert all(row.prediction.text for row in rows(run))
 
 
+@pytest.mark.parametrize("times", [1, 2])
+def test_memory_that_ends_while_preparing(times: int, tmp_path: Path) -> None:
+    """Other threads hold their pictures at the same time: tried once more, and then it is the sample's failure."""
+
+    class Greedy(Model):
+        def prepare(self, query: Query) -> Ready:
+            ready = super().prepare(query)
+            if query.sample_id in ("s3", "s4") and self.prepared.count(query.sample_id) <= times:
+                raise MemoryError
+            return ready
+
+    model = Greedy()
+    with run_of(tmp_path) as run:
+        assert ask(model, run) == Outcome(20 if times == 1 else 18, 0 if times == 1 else 2, False)
+        errors = {row.sample_id: row.prediction.error for row in rows(run) if row.prediction.error}
+    assert Counter(model.prepared) == Counter(f"s{index}" for index in range(20)) + Counter(["s3", "s4"])
+    said = "memory ended while this was prepared (MemoryError)"
+    assert errors == ({} if times == 1 else {"s3": said, "s4": said})
+
+
 def test_samples_that_cannot_be_prepared_are_rows_beside_a_stream(tmp_path: Path) -> None:
     class Picky(Streaming):
         def prepare(self, query: Query) -> Ready:
