@@ -163,7 +163,8 @@ def _prepare(adapter: ModelAdapter, elicitation: Elicitation, seed: int, positio
             return _prepared(adapter, elicitation, seed, positioned)
         except MemoryError as error:
             position, sample = positioned
-            said = SampleError(f"memory ended while this was prepared ({str(error) or "MemoryError"})")
+            reason = str(error) or "MemoryError"
+            said = SampleError(f"memory ended while this was prepared ({reason})")
             row = Row(sample.id, position, None, None, sample.query, sample.target, dict(sample.slices), failure(said))
             return Ready(row, None)
 
