@@ -160,7 +160,8 @@ class Steps:
 
     def __init__(self, cache: Cache, rows: Tensor, lengths: Tensor, span: int) -> None:
         """rows [slots in use]: 0, 1, ...; lengths: where each new token is written; span: positions that are read."""
-        self.cache, self.span = cache, span
+        # A slot without a sample at work may hold more than what is read of those with one.
+        self.cache, self.span = cache, cache.capacity
         self.rows = cache.rows(rows, lengths)
         self.slots = Slots.of(lengths, cache.capacity, span) if has_flash(cache.keys) else None
         if self.slots is None:

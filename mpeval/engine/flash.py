@@ -28,11 +28,11 @@ class Slots:
     used: Tensor
     """[slots] int32: positions of the slot that are seen."""
     span: int
-    """`used` is no more."""
+    """`used` is no more where a sample is at work: of other slots any part may be read."""
 
     @classmethod
     def of(cls, lengths: Tensor, capacity: int, span: int) -> Slots:
-        """lengths [slots]: the position of each query, which sees what is up to there; below `span`."""
+        """lengths [slots]: the position of each query, which sees what is up to there."""
         queries = torch.arange(len(lengths) + 1, dtype=torch.int32, device=lengths.device)
         return cls(queries, queries * capacity, (lengths + 1).to(torch.int32), span)
 

@@ -53,11 +53,16 @@ def _has_onednn() -> bool:
 class Kept:
     """A tensor made of weights, and made again when one of them was changed: a decoding step is short, and each small
     operation counts. It is made each time where gradients are asked for, and of tensors that do not count their changes
-    (those of inference mode)."""
+    (those of inference mode). Nor does torch count what is written through a weight's `.data`."""
 
     def __init__(self) -> None:
         self._of: list[tuple[int, int]] = []
+        self._held: list[Tensor] = []
+        """The weights, so that no others come to lie where they did."""
         self._value: Tensor | None = None
+
+    def __reduce__(self) -> tuple[type[Kept], tuple[()]]:
+        return Kept, ()  # a copy's weights lie elsewhere
 
     def get(self, make: Callable[..., Tensor], *weights: Tensor) -> Tensor:
         if torch.is_grad_enabled() or any(weight.is_inference() for weight in weights):
@@ -66,7 +71,8 @@ class Kept:
         if self._value is None or self._of != of:
             # outside of inference mode, so that it counts its changes too
             with torch.inference_mode(False), torch.no_grad():
-                self._of, self._value = of, make(*weights)
+                self._held = [weight.detach() for weight in weights]
+                self._value, self._of = make(*weights), of
         return self._value
 
 

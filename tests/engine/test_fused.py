@@ -108,7 +108,14 @@ def decoder_of(**text: object) -> Decoder:
     return decoder
 
 
-@pytest.mark.parametrize("text", [{}, {"qkv_bias": True}], ids=str)
+YARN = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 8}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [{}, {"qkv_bias": True}, {"rope_scaling": YARN, "rope_scaling_layers": [1]}],
+    ids=["plain", "bias", "yarn in one layer"],
+)
 @torch.inference_mode()
 def test_a_step_is_the_decoders(kernels, text):
     decoder = decoder_of(**text).to(DEVICE)

@@ -1,5 +1,7 @@
 """Linear maps and norms give what torch's own give, whichever kernel computes them."""
 
+import copy
+
 import pytest
 import torch
 from hypothesis import given
@@ -107,6 +109,29 @@ def test_a_norm_learns_and_forgets_what_it_kept():
     assert is_torchs()
     norm.weight.data = torch.randn(8)
     assert is_torchs()
+
+
+@torch.no_grad()
+def test_weights_that_come_to_lie_where_others_did():
+    """Memory that is given back is soon given out again, to a tensor that was changed as often."""
+    width, x = 4096, torch.randn(2, 4096)
+    for _ in range(20):
+        norm = RMSNorm(width, 1e-6)
+        norm(x)
+        del norm.weight
+        norm.weight = torch.nn.Parameter(torch.randn(width))
+        assert torch.allclose(norm(x), F.rms_norm(x, (width,), norm.weight, norm.eps), atol=1e-5)
+
+
+@torch.no_grad()
+def test_a_copied_norm_keeps_nothing_of_the_others():
+    x = torch.randn(2, 64)
+    norm = _norm(64)
+    norm(x)
+    copied = copy.deepcopy(norm)
+    assert copied.kept._value is None
+    copied.weight.copy_(torch.randn(64))  # changed as often as the other one
+    assert torch.allclose(copied(x), F.rms_norm(x, (64,), copied.weight, copied.eps), atol=1e-5)
 
 
 @torch.inference_mode()

@@ -120,6 +120,16 @@ def test_samples_are_taken_only_when_there_is_room():
     assert len(taken) == 2
 
 
+def test_a_slot_that_is_left_may_hold_more_than_the_others_read():
+    """At the end of the samples nobody takes the place of the longest one."""
+    model, samples = random_model(), [*(text_input(seed) for seed in range(3)), text_input(3, 1100)]
+    single = alone(model, samples, Rules(12, ()))
+    said = {id for answer in single[:3] for id in answer.ids}
+    stops = [next(id for id in single[3].ids[:8] if id not in said)]
+    how = Rules(12, stops)
+    assert streamed(model, samples, 4, how) == alone(model, samples, how)
+
+
 def test_seconds_add_up_to_the_time_of_the_run():
     import time
 
