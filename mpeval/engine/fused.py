@@ -6,7 +6,6 @@ not made for it.
 
 from __future__ import annotations
 
-import logging
 from functools import lru_cache
 
 import torch
@@ -17,8 +16,7 @@ from mpeval.engine.attention import Steps
 from mpeval.engine.decoder import Decoder, DecoderBlock
 from mpeval.engine.layers import RMSNorm, linear
 from mpeval.engine.rotary import rotate
-
-logger = logging.getLogger(__name__)
+from mpeval.engine.trial import works
 
 
 def can_fuse(decoder: Decoder, x: Tensor) -> bool:
@@ -68,27 +66,21 @@ def _works(heads: int, kv_heads: int, head_dim: int, eps: float, dtype: torch.dt
     rotation = random(2, head_dim), random(2, head_dim)
     places = torch.tensor([4, 1], device=device)
     cache = random(5, kv_heads, head_dim), random(5, kv_heads, head_dim)
-    try:
+
+    def is_right() -> bool:
         from mpeval.engine.kernels import add_norm, gate, rotate_and_store
 
         with torch.cuda.device_of(x):
             found = [*add_norm(x, delta, weight, eps), gate(both)]
             found += [rotate_and_store(qkv, norms, eps, rotation, cache, places), *(table[places] for table in cache)]
-    except torch.OutOfMemoryError:
-        raise  # says nothing about the kernels
-    except Exception as error:
-        said = str(error).partition("\n")[0] or type(error).__name__
-        logger.warning("decoding goes on without kernels of its own, which is slower: %s", said)
-        return False
-    value, opened = both.float().chunk(2, dim=-1)
-    q, k, v = qkv.float().unflatten(-1, (-1, head_dim)).split((heads, kv_heads, kv_heads), dim=1)
-    cos, sin = (each.float()[:, None] for each in rotation)
-    q = rotate(F.rms_norm(q, (head_dim,), norms[0].float(), eps), cos, sin)
-    k = rotate(F.rms_norm(k, (head_dim,), norms[1].float(), eps), cos, sin)
-    total = x.float() + delta.float()
-    expected = [total, F.rms_norm(total, (96,), weight.float(), eps), F.silu(opened) * value, q, k, v]
-    # where a result is larger, so is what rounding takes away from it
-    if all(torch.allclose(a.float(), b, rtol=3e-2, atol=3e-2) for a, b in zip(found, expected, strict=True)):
-        return True
-    logger.warning("decoding goes on without kernels of its own, which is slower: their results are wrong here")
-    return False
+        value, opened = both.float().chunk(2, dim=-1)
+        q, k, v = qkv.float().unflatten(-1, (-1, head_dim)).split((heads, kv_heads, kv_heads), dim=1)
+        cos, sin = (each.float()[:, None] for each in rotation)
+        q = rotate(F.rms_norm(q, (head_dim,), norms[0].float(), eps), cos, sin)
+        k = rotate(F.rms_norm(k, (head_dim,), norms[1].float(), eps), cos, sin)
+        total = x.float() + delta.float()
+        expected = [total, F.rms_norm(total, (96,), weight.float(), eps), F.silu(opened) * value, q, k, v]
+        # where a result is larger, so is what rounding takes away from it
+        return all(torch.allclose(a.float(), b, rtol=3e-2, atol=3e-2) for a, b in zip(found, expected, strict=True))
+
+    return works("kernels of its own between the matrix products", is_right)

@@ -87,7 +87,7 @@ def test_the_machine_s_rates_are_positive() -> None:
 
 
 # By the system, not by what the function says: one that fails to read the number must fail here.
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process's peak of memory")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells the peak of memory since one last asked")
 def test_the_host_s_peak_is_that_since_the_last_look() -> None:
     before = np.ones(30_000_000)
     high = host_peak_bytes()

@@ -143,7 +143,7 @@ def test_kernels_are_tried_before_they_are_used(kernels, monkeypatch, caplog):
     assert works() and works(torch.float32) and not caplog.records
     gate = kernels.gate
     for wrong, said in [
-        (lambda both: 1.1 * gate(both), "their results are wrong here"),
+        (lambda both: 1.1 * gate(both), "wrong results here"),
         (lambda both: 1 / 0, "division by zero"),
     ]:
         caplog.clear()
